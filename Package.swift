@@ -1,0 +1,33 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+let package = Package(
+  name: "raftkvd",
+  products: [
+    .executable(name: "raftkvd", targets: ["raftkvd"])
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+  ],
+  targets: [
+    // The only C: libuv from the system, and one inline function for the CRC32C instruction.
+    .systemLibrary(name: "CLibUV", pkgConfig: "libuv", providers: [.apt(["libuv1-dev"])]),
+
+    // One module, so that the optimiser sees everything; the tidy test keeps its layers apart.
+    .target(
+      name: "RaftKV",
+      dependencies: ["CLibUV", .product(name: "DequeModule", package: "swift-collections")]),
+
+    .executableTarget(
+      name: "raftkvd",
+      dependencies: ["RaftKV", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+
+    // A world without I/O: simulated disk, network, clock and processes for the same code.
+    .target(name: "Simulation", dependencies: ["RaftKV"], path: "Tests/Simulation"),
+
+    .testTarget(name: "RaftKVTests", dependencies: ["RaftKV", "Simulation"]),
+    .testTarget(name: "DaemonTests", dependencies: ["RaftKV"]),
+  ],
+  swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,3 @@
+import RaftKV
+
+print("raftkvd")
