@@ -81,20 +81,28 @@ package struct VoteReply: Equatable, Sendable {
   }
 }
 
-/// AppendEntries (Figure 2). `entries` follow `previous` without a gap.
+/// AppendEntries (Figure 2): `count` entries that follow `previous` without a gap.
 package struct AppendRequest: Equatable, Sendable {
   package var previous: EntryID
   package var leaderCommit: LogIndex
   /// The newest read or lease round at the time of sending; the reply echoes it.
   package var round: UInt64
+  package var count: Int
+  /// The entries' headers, for the receiver; empty on the way out, where the driver adds the records.
   package var entries: [EntryHeader]
 
-  package init(previous: EntryID, leaderCommit: LogIndex, round: UInt64, entries: [EntryHeader]) {
+  package init(
+    previous: EntryID, leaderCommit: LogIndex, round: UInt64, entries: [EntryHeader] = [],
+    count: Int? = nil
+  ) {
     self.previous = previous
     self.leaderCommit = leaderCommit
     self.round = round
     self.entries = entries
+    self.count = count ?? entries.count
   }
+
+  package var last: LogIndex { previous.index + count }
 }
 
 package struct AppendReply: Equatable, Sendable {
@@ -157,16 +165,13 @@ package struct SnapshotChunk: Equatable, Sendable {
 
 package struct SnapshotReply: Equatable, Sendable {
   package var lastEntry: EntryID
-  /// The next offset wanted; the total once it is installed; 0 to begin again.
+  /// The next offset wanted; 0 to begin again. That it is installed, an `AppendReply` tells.
   package var offset: UInt64
-  /// The snapshot is in place, durably, and the log goes on from it.
-  package var installed: Bool
   package var round: UInt64
 
-  package init(lastEntry: EntryID, offset: UInt64, installed: Bool, round: UInt64) {
+  package init(lastEntry: EntryID, offset: UInt64, round: UInt64) {
     self.lastEntry = lastEntry
     self.offset = offset
-    self.installed = installed
     self.round = round
   }
 }

@@ -11,6 +11,14 @@ extension Configuration {
   package static let maximumAddressLength = 300
   package static let maximumNameLength = 64
 
+  /// Bytes that `encode` appends.
+  package var encodedSize: Int {
+    members.reduce(8) { size, member in
+      size + 17 + 6 + member.name.utf8.count + member.raftAddress.utf8.count
+        + member.httpAddress.utf8.count
+    }
+  }
+
   package func encode(into buffer: inout ByteBuffer) {
     buffer.append(Self.formatVersion)
     buffer.append(UInt8(0))

@@ -1,0 +1,132 @@
+/// What a leader knows of one other member's log.
+package struct Progress: Equatable, Sendable {
+  package enum State: Equatable, Sendable {
+    /// Looking for the point where the logs agree: one AppendEntries at a time.
+    case probe
+    /// In agreement: entries are pipelined.
+    case replicate
+    /// What it needs next is compacted; a snapshot is on its way, one chunk at a time.
+    case snapshot(SnapshotProgress)
+  }
+
+  package struct SnapshotProgress: Equatable, Sendable {
+    package var lastEntry: EntryID
+    package var total: UInt64
+    /// The next offset the follower wants; bytes before it are on its disk.
+    package var offset: UInt64
+    /// When the chunk at `offset` was last sent; nil: to be sent.
+    package var sentAt: Instant?
+  }
+
+  private struct InFlight: Equatable, Sendable {
+    var last: LogIndex
+    var bytes: Int
+  }
+
+  package let id: NodeID
+  package private(set) var state = State.probe
+  /// Known to be durable there and equal to ours. Rises only (B5).
+  package private(set) var matchIndex = LogIndex.zero
+  /// The next index to send. Invariant: matchIndex < nextIndex <= lastIndex + 1. While replicating,
+  /// entries in matchIndex + 1 ..< nextIndex are in flight.
+  package private(set) var nextIndex: LogIndex
+  /// Sent and not acknowledged, oldest first. At most `windowMessages`.
+  private var inFlight: [InFlight] = []
+  package private(set) var bytesInFlight = 0
+  /// While probing: one request is out, and its answer or a heartbeat's is awaited (B13).
+  package var isProbeSent = false
+  /// The newest commit index this member was told.
+  package var commitSent = LogIndex.zero
+  /// When anything of our term last came from it.
+  package var lastContact: Instant
+  /// The newest round it has echoed.
+  package private(set) var round: UInt64 = 0
+  package var isConnected: Bool
+  /// Its disk is full: not a candidate for leadership.
+  package var isFull = false
+  /// While a learner: the catch-up round (dissertation §4.2.1).
+  package var catchUp: CatchUp
+
+  package struct CatchUp: Equatable, Sendable {
+    /// Our last index when the round began.
+    package var target: LogIndex
+    package var startedAt: Instant
+    /// When its match index or snapshot offset last rose.
+    package var lastProgress: Instant
+  }
+
+  package init(id: NodeID, lastIndex: LogIndex, isConnected: Bool, at now: Instant) {
+    self.id = id
+    nextIndex = lastIndex.next
+    lastContact = now
+    self.isConnected = isConnected
+    catchUp = CatchUp(target: lastIndex, startedAt: now, lastProgress: now)
+  }
+
+  package var messagesInFlight: Int { inFlight.count }
+
+  /// Advances the match index; returns whether it moved. `nextIndex` never falls behind it.
+  package mutating func acknowledge(through index: LogIndex, at now: Instant) -> Bool {
+    releaseInFlight(through: index)
+    guard index > matchIndex else { return false }
+    matchIndex = index
+    nextIndex = max(nextIndex, index.next)
+    catchUp.lastProgress = now
+    return true
+  }
+
+  package mutating func acknowledge(round: UInt64) { self.round = max(self.round, round) }
+
+  package mutating func becomeProbe() {
+    state = .probe
+    nextIndex = matchIndex.next
+    isProbeSent = false
+    forgetInFlight()
+  }
+
+  package mutating func becomeReplicate() {
+    state = .replicate
+    nextIndex = matchIndex.next
+    forgetInFlight()
+  }
+
+  package mutating func becomeSnapshot(_ snapshot: SnapshotProgress) {
+    state = .snapshot(snapshot)
+    forgetInFlight()
+  }
+
+  package mutating func updateSnapshot(_ change: (inout SnapshotProgress) -> Void) {
+    guard case .snapshot(var snapshot) = state else { return }
+    change(&snapshot)
+    state = .snapshot(snapshot)
+  }
+
+  /// The probe at `nextIndex - 1` was refused: go back to `index`, but never below what is known.
+  package mutating func probe(after index: LogIndex) {
+    nextIndex = max(index, matchIndex).next
+    isProbeSent = false
+  }
+
+  /// Entries up to `last` were sent, optimistically.
+  package mutating func didSend(through last: LogIndex, bytes: Int) {
+    if state == .replicate {
+      nextIndex = last.next
+      inFlight.append(InFlight(last: last, bytes: bytes))
+      bytesInFlight += bytes
+    }
+  }
+
+  private mutating func releaseInFlight(through index: LogIndex) {
+    var released = 0
+    while released < inFlight.count, inFlight[released].last <= index {
+      bytesInFlight -= inFlight[released].bytes
+      released += 1
+    }
+    inFlight.removeFirst(released)
+  }
+
+  private mutating func forgetInFlight() {
+    inFlight.removeAll(keepingCapacity: true)
+    bytesInFlight = 0
+  }
+}

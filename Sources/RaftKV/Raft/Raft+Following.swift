@@ -1,0 +1,83 @@
+/// A follower's half of log replication (§5.3).
+extension Raft {
+  /// AppendEntries. The acknowledgement waits for the disk; see `acknowledgeIfDurable`.
+  mutating func receive(_ request: AppendRequest, into effects: inout Effects) {
+    roundHeard = max(roundHeard, request.round)
+    let count = request.entries.count
+    let previous = request.previous
+    let last = previous.index + count
+    // Where our log begins, everything is committed and so agrees with every leader's log.
+    let skipped = max(0, min(count, outline.base.index - previous.index))
+    if previous.index >= outline.base.index, !outline.contains(previous) {
+      return refuse(previous)
+    }
+    // Skip what we have. Only a real conflict truncates: this message may be old, and a prefix of what
+    // came after it (B1).
+    var first = skipped
+    while first < count,
+      outline.term(at: previous.index + (first + 1)) == request.entries[first].term
+    {
+      first += 1
+    }
+    // All of it is at or before our base: nothing to check, nothing to add.
+    if last < outline.base.index { first = count }
+    if first < count {
+      guard storage != .full else {
+        return send(
+          .appendReply(AppendReply(outcome: .full(previous: previous.index), round: roundHeard)),
+          to: leader)
+      }
+      append(request.entries, from: first, after: previous.index + first, into: &effects)
+    }
+    verifiedIndex = max(verifiedIndex, last)
+    // Only what this message vouches for may be committed by it (B4).
+    commitIndex = max(commitIndex, min(request.leaderCommit, last))
+    owesAcknowledgement = true
+  }
+
+  private mutating func append(
+    _ entries: [EntryHeader], from first: Int, after index: LogIndex, into effects: inout Effects
+  ) {
+    if index < lastIndex { truncate(after: index, into: &effects) }
+    var isConfigurationNew = false
+    for entry in entries[first...] {
+      outline.append(term: entry.term, size: Int(entry.size))
+      guard let configuration = entry.configuration else { continue }
+      configurations.append(configuration, at: lastIndex)
+      isConfigurationNew = true
+    }
+    effects.logEdits.append(.appendReceived(first: first, count: entries.count - first))
+    hasUnwrittenEdits = true
+    // In force from now on, committed or not (D2).
+    if isConfigurationNew { didChangeConfiguration(into: &effects) }
+  }
+
+  /// Our log lacks `previous`. A refusal advances nothing (B7); its hint lets the leader skip a whole
+  /// term at a time (B12).
+  private mutating func refuse(_ previous: EntryID) {
+    precondition(previous.index > commitIndex, "a leader's log lacks what is committed here")
+    let hint = outline.lastEntry(atOrBefore: previous.index, termAtMost: previous.term)
+    let outcome = AppendReply.Outcome.conflict(previous: previous.index, hint: hint)
+    send(.appendReply(AppendReply(outcome: outcome, round: roundHeard)), to: leader)
+  }
+
+  mutating func receive(_ heartbeat: Heartbeat) {
+    roundHeard = max(roundHeard, heartbeat.round)
+    // The leader told only what it knows to match; we believe it only as far as we verified that
+    // ourselves in this term (B4).
+    commitIndex = max(commitIndex, min(heartbeat.commit, verifiedIndex))
+    let reply = HeartbeatReply(round: heartbeat.round, isFull: storage != .healthy)
+    send(.heartbeatReply(reply), to: leader)
+  }
+
+  /// What we may acknowledge is what the leader's messages vouched for and our disk has: never simply
+  /// our own last index (B3), and never an entry that a crash could take (G1).
+  mutating func acknowledgeIfDurable() {
+    guard owesAcknowledgement, leader != .none, leader != id else { return }
+    let match = min(verifiedIndex, persistedIndex)
+    guard match > acknowledgedIndex || match == verifiedIndex else { return }
+    acknowledgedIndex = match
+    owesAcknowledgement = match < verifiedIndex
+    send(.appendReply(AppendReply(outcome: .matched(match), round: roundHeard)), to: leader)
+  }
+}

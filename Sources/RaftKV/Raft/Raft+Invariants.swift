@@ -1,0 +1,51 @@
+/// The algorithm stated a second time: what must always hold, and what may never go back. The simulator
+/// asks after every event; production never does.
+extension Raft {
+  /// What may only rise, as of one moment.
+  package struct Watermarks: Equatable, Sendable {
+    var currentTerm: Term
+    var votedFor: NodeID
+    var commitIndex: LogIndex
+    var durableTerm: Term
+  }
+
+  package var watermarks: Watermarks {
+    Watermarks(
+      currentTerm: currentTerm, votedFor: votedFor, commitIndex: commitIndex,
+      durableTerm: durableHardState.currentTerm)
+  }
+
+  /// The first invariant that does not hold, as a sentence; nil when all do.
+  package func brokenInvariant(since earlier: Watermarks? = nil) -> String? {
+    if outline.lastEntry.term > currentTerm { return "the log is ahead of the current term" }
+    if persistedIndex > lastIndex { return "durable beyond the log" }
+    if commitIndex > lastIndex { return "committed beyond the log" }
+    if commitIndex < outline.base.index { return "compacted beyond the commit" }
+    if (leadership != nil) != (role == .leader) { return "leadership beside another role" }
+    if role == .leader, leader != id { return "a leader that follows" }
+    if role == .leader, votedFor != id { return "a leader that voted for another" }
+    if let earlier {
+      if currentTerm < earlier.currentTerm { return "the term fell" }
+      if commitIndex < earlier.commitIndex { return "the commit index fell" }
+      if durableHardState.currentTerm < earlier.durableTerm { return "the durable term fell" }
+      if currentTerm == earlier.currentTerm, earlier.votedFor != .none,
+        votedFor != earlier.votedFor
+      {
+        return "the vote changed within a term"
+      }
+    }
+    return brokenLeadership
+  }
+
+  private var brokenLeadership: String? {
+    guard let leadership else { return nil }
+    for progress in leadership.progress {
+      if progress.nextIndex <= progress.matchIndex { return "nextIndex at or below matchIndex" }
+      if progress.nextIndex > lastIndex.next { return "nextIndex beyond the log" }
+      if progress.messagesInFlight > parameters.windowMessages { return "window overrun" }
+      if !configuration.contains(progress.id) { return "progress of a non-member" }
+    }
+    let others = configuration.members.filter { $0.id != id }.count
+    return leadership.progress.count == others ? nil : "a member without progress"
+  }
+}

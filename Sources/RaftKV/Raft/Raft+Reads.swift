@@ -1,0 +1,76 @@
+/// Linearizable reads without the log (dissertation §6.4): ReadIndex, and the lease.
+extension Raft {
+  /// Registers the reads of this turn; one round serves them all. They may be answered when
+  /// `Effects.confirmedReads` reaches the ticket. A ticket dies with the leadership that gave it (C2).
+  package mutating func requestRead() throws(Refusal) -> UInt64 {
+    guard role == .leader else { throw .notLeader }
+    if leadership!.readTicket == leadership!.readTicketInRound { leadership!.readTicket += 1 }
+    return leadership!.readTicket
+  }
+
+  /// More rounds than these are not kept waiting at once: reads beyond share the next heartbeat's.
+  private static let maximumOpenRounds = 256
+
+  /// Begins a round when the heartbeat is due, or when reads wait for one. The round starts now, after
+  /// the reads arrived (C1).
+  mutating func beginRoundIfDue(at now: Instant) {
+    let hasReads =
+      leadership!.readTicket > leadership!.readTicketInRound && hasCommittedInTerm
+    let mayHurry = leadership!.roundTimes.count < Self.maximumOpenRounds
+    guard now >= leadership!.heartbeatDue || (hasReads && mayHurry) else { return }
+    leadership!.round += 1
+    leadership!.roundTimes.append(now)
+    leadership!.heartbeatDue = now + parameters.heartbeatInterval
+    if hasReads {
+      // The commit index of a leader that has committed in its term is at least as new as every write
+      // acknowledged before the reads arrived.
+      leadership!.pendingReads.append(
+        Leadership.PendingRead(
+          through: leadership!.readTicket, round: leadership!.round, index: commitIndex))
+      leadership!.readTicketInRound = leadership!.readTicket
+    }
+    for peer in leadership!.progress.indices where leadership!.progress[peer].isConnected {
+      sendHeartbeat(to: peer)
+    }
+  }
+
+  /// A round is confirmed when a majority of the voters has echoed it, or a newer one.
+  mutating func confirmRounds(into effects: inout Effects) {
+    let current = leadership!
+    let agreed = Quorum(configuration.voters).agreed { voter in
+      voter == id ? current.round : current.progress(of: voter)?.round ?? 0
+    }
+    guard let agreed, agreed > current.confirmedRound else { return }
+    let firstKept = current.round + 1 - UInt64(current.roundTimes.count)
+    precondition(agreed >= firstKept, "rounds are confirmed once")
+    leadership!.confirmedRound = agreed
+    // The lease begins when the round was sent, not when its answers came (C4).
+    leadership!.confirmedAt = current.roundTimes[Int(agreed - firstKept)]
+    leadership!.roundTimes.removeFirst(Int(agreed - firstKept) + 1)
+    var confirmed = 0
+    while confirmed < current.pendingReads.count, current.pendingReads[confirmed].round <= agreed {
+      confirmed += 1
+    }
+    guard confirmed > 0 else { return }
+    let newest = current.pendingReads[confirmed - 1]
+    effects.confirmedReads = ConfirmedReads(through: newest.through, index: newest.index)
+    leadership!.pendingReads.removeFirst(confirmed)
+  }
+
+  /// Whether a read may be answered from local state now, stale by at most the lease. `now` must be a
+  /// fresh reading of the clock (C5).
+  package func hasLease(at now: Instant) -> Bool {
+    guard let leadership, hasCommittedInTerm, leadership.transfer == nil else { return false }
+    guard !leadership.isLeaseForfeited else { return false }
+    if configuration.voters == [id] { return true }
+    guard let confirmedAt = leadership.confirmedAt,
+      leadership.confirmedRound > leadership.leaseFloor,
+      now < confirmedAt + parameters.leaseDuration
+    else { return false }
+    // The price of fast failover: followers that see our process die do not wait for the lease, and our
+    // connections to them die with it.
+    return Quorum(configuration.voters).holds { voter in
+      voter == id || leadership.progress(of: voter)?.isConnected == true
+    }
+  }
+}

@@ -1,0 +1,226 @@
+/// A leader's half of log replication (§5.3, §5.4.2).
+extension Raft {
+  /// Why a proposal was not accepted. It was not appended: the client may safely try elsewhere (I1).
+  package enum Refusal: Error, Equatable, Sendable {
+    case notLeader
+    /// Leadership is being handed over (E1, E5).
+    case transferring
+    /// Too many bytes wait to be committed (B14).
+    case overloaded
+    /// Another configuration change is under way, or this term has committed nothing yet (D1).
+    case configurationPending
+    case unknownMember
+    case tooManyMembers
+    /// The change would leave no voter.
+    case lastVoter
+  }
+
+  /// Appends a command of `size` payload bytes. The driver puts its bytes into the log at once.
+  package mutating func propose(size: Int) throws(Refusal) -> EntryID {
+    guard let leadership else { throw .notLeader }
+    guard leadership.transfer == nil else { throw .transferring }
+    let uncommitted = outline.bytes(after: commitIndex, through: lastIndex)
+    guard uncommitted == 0 || uncommitted + size <= parameters.uncommittedBytes else {
+      throw .overloaded
+    }
+    outline.append(term: currentTerm, size: size)
+    hasUnwrittenEdits = true
+    return outline.lastEntry
+  }
+
+  enum OwnEntry {
+    case noop
+    case configuration(Configuration, size: Int)
+  }
+
+  /// Appends an entry that the engine itself makes.
+  mutating func appendOwn(_ entry: OwnEntry, into effects: inout Effects) {
+    hasUnwrittenEdits = true
+    switch entry {
+    case .noop:
+      outline.append(term: currentTerm, size: 0)
+      effects.logEdits.append(.appendNoop(outline.lastEntry))
+    case .configuration(let configuration, let size):
+      outline.append(term: currentTerm, size: size)
+      configurations.append(configuration, at: lastIndex)
+      effects.logEdits.append(.appendConfiguration(outline.lastEntry, configuration))
+      didChangeConfiguration(into: &effects)
+    }
+  }
+
+  func makeProgress(of peer: NodeID, at now: Instant) -> Progress {
+    Progress(id: peer, lastIndex: lastIndex, isConnected: connected.contains(peer), at: now)
+  }
+
+  // MARK: Answers
+
+  mutating func receive(
+    _ reply: AppendReply, from peer: Int, at now: Instant, into effects: inout Effects
+  ) {
+    leadership!.progress[peer].acknowledge(round: reply.round)
+    switch reply.outcome {
+    case .matched(let index): didMatch(index, peer, at: now, into: &effects)
+    case .conflict(let previous, let hint): didConflict(at: previous, hint: hint, peer)
+    case .full:
+      leadership!.progress[peer].isFull = true
+      leadership!.progress[peer].becomeProbe()
+      leadership!.progress[peer].isProbeSent = true  // Until a heartbeat's answer says there is room.
+    }
+  }
+
+  private mutating func didMatch(
+    _ index: LogIndex, _ peer: Int, at now: Instant, into effects: inout Effects
+  ) {
+    guard index <= lastIndex else { return }  // Not of this log; never count it (B5).
+    let hasMoved = leadership!.progress[peer].acknowledge(through: index, at: now)
+    leadership!.progress[peer].isFull = false
+    switch leadership!.progress[peer].state {
+    case .probe: leadership!.progress[peer].becomeReplicate()
+    case .snapshot where leadership!.progress[peer].matchIndex >= outline.base.index:
+      leadership!.progress[peer].becomeReplicate()  // From here the log itself serves it.
+    case .snapshot, .replicate: break
+    }
+    guard hasMoved else { return }
+    advanceCommitIndex(at: now, into: &effects)
+    sendTimeoutNowIfCaughtUp()
+  }
+
+  private mutating func didConflict(at previous: LogIndex, hint: EntryID, _ peer: Int) {
+    // A refusal at or below what is known to match is old (B5).
+    guard previous > leadership!.progress[peer].matchIndex else { return }
+    switch leadership!.progress[peer].state {
+    case .snapshot: return
+    case .replicate: leadership!.progress[peer].becomeProbe()
+    case .probe:
+      guard previous == leadership!.progress[peer].nextIndex.previous else { return }
+    }
+    // Below our base there is nothing to compare: it needs a snapshot.
+    let agreed =
+      hint.index < outline.base.index
+      ? hint.index
+      : outline.lastEntry(atOrBefore: hint.index, termAtMost: hint.term).index
+    // Each refusal moves the probe down, so probing ends (B12).
+    leadership!.progress[peer].probe(after: min(agreed, previous.previous))
+  }
+
+  mutating func receive(
+    _ reply: HeartbeatReply, from peer: Int, at now: Instant, into effects: inout Effects
+  ) {
+    leadership!.progress[peer].acknowledge(round: reply.round)
+    leadership!.progress[peer].isFull = reply.isFull
+    switch leadership!.progress[peer].state {
+    case .probe:
+      // The probe or its answer may have been lost (B13).
+      leadership!.progress[peer].isProbeSent = false
+    case .replicate:
+      // Likewise for entries in flight: an empty AppendEntries behind them shows a gap, if there is one.
+      guard leadership!.progress[peer].matchIndex < lastIndex else { return }
+      sendEntries(to: peer, through: leadership!.progress[peer].nextIndex.previous)
+    case .snapshot(let snapshot):
+      retrySnapshot(snapshot, to: peer, at: now)
+    }
+  }
+
+  // MARK: Commit
+
+  /// "If there exists an N > commitIndex such that a majority of matchIndex[i] >= N and log[N].term ==
+  /// currentTerm: set commitIndex = N" (Figure 2).
+  mutating func advanceCommitIndex(at now: Instant, into effects: inout Effects) {
+    let leadership = leadership!
+    // We count ourselves by our own disk, like anyone else (B9); learners not at all (D15).
+    let candidate = Quorum(configuration.voters).agreed { voter in
+      voter == id ? persistedIndex : leadership.progress(of: voter)?.matchIndex ?? .zero
+    }
+    guard let candidate, candidate > commitIndex else { return }
+    // Only entries of our own term are committed by counting (§5.4.2); older ones ride along (B6).
+    guard outline.term(at: candidate) == currentTerm else { return }
+    let previous = commitIndex
+    commitIndex = candidate
+    if configurations.currentIndex > previous, configurations.currentIndex <= commitIndex {
+      didCommitConfiguration(into: &effects)
+    }
+  }
+
+  // MARK: Sending
+
+  /// Sends `peer` what it lacks and has room for. Called once a turn.
+  mutating func replicate(to peer: Int, at now: Instant, into effects: inout Effects) {
+    guard leadership!.progress[peer].isConnected else { return }
+    if case .snapshot = leadership!.progress[peer].state { return sendChunk(to: peer, at: now) }
+    // The entry before the first one we would send is gone: only a snapshot can help.
+    if leadership!.progress[peer].nextIndex <= outline.base.index {
+      beginSnapshot(to: peer, into: &effects)
+      return sendChunk(to: peer, at: now)
+    }
+    if leadership!.progress[peer].state == .probe {
+      guard !leadership!.progress[peer].isProbeSent, !leadership!.progress[peer].isFull else {
+        return
+      }
+      leadership!.progress[peer].isProbeSent = true
+      return sendEntries(
+        to: peer, through: batchEnd(after: leadership!.progress[peer].nextIndex.previous))
+    }
+    while leadership!.progress[peer].nextIndex <= lastIndex,
+      leadership!.progress[peer].bytesInFlight < parameters.windowBytes,
+      leadership!.progress[peer].messagesInFlight < parameters.windowMessages
+    {
+      sendEntries(to: peer, through: batchEnd(after: leadership!.progress[peer].nextIndex.previous))
+    }
+    // A commit that no entries carry is told at once: followers serve reads too.
+    let commit = min(commitIndex, leadership!.progress[peer].matchIndex)
+    if leadership!.progress[peer].commitSent < commit { sendHeartbeat(to: peer) }
+  }
+
+  private func batchEnd(after index: LogIndex) -> LogIndex {
+    guard index < lastIndex else { return index }
+    return outline.lastIndex(after: index, through: lastIndex, bytes: parameters.maximumAppendBytes)
+  }
+
+  /// One AppendEntries with the entries from `nextIndex` through `last`; none, to probe.
+  mutating func sendEntries(to peer: Int, through last: LogIndex) {
+    let previous = leadership!.progress[peer].nextIndex.previous
+    let bytes = outline.bytes(after: previous, through: last)
+    send(
+      .append(
+        AppendRequest(
+          previous: EntryID(index: previous, term: outline.term(at: previous)!),
+          leaderCommit: commitIndex, round: leadership!.round, count: last - previous)),
+      to: leadership!.progress[peer].id)
+    leadership!.progress[peer].commitSent = min(commitIndex, last)
+    if last > previous { leadership!.progress[peer].didSend(through: last, bytes: bytes) }
+  }
+
+  mutating func sendHeartbeat(to peer: Int) {
+    let commit = min(commitIndex, leadership!.progress[peer].matchIndex)
+    leadership!.progress[peer].commitSent = commit
+    send(
+      .heartbeat(Heartbeat(commit: commit, round: leadership!.round)),
+      to: leadership!.progress[peer].id)
+  }
+
+  // MARK: Connections
+
+  /// A message connection to `peer` is up. What was on its way on an older one may be lost.
+  package mutating func didConnect(_ peer: NodeID, at now: Instant) {
+    if !connected.contains(peer) { connected.append(peer) }
+    guard let index = leadership?.index(of: peer) else { return }
+    leadership!.progress[index].isConnected = true
+    restart(index)
+    leadership!.heartbeatDue = min(leadership!.heartbeatDue, now)
+  }
+
+  package mutating func didDisconnect(_ peer: NodeID, at now: Instant) {
+    connected.removeAll { $0 == peer }
+    guard let index = leadership?.index(of: peer) else { return }
+    leadership!.progress[index].isConnected = false
+    restart(index)
+  }
+
+  private mutating func restart(_ peer: Int) {
+    if case .snapshot = leadership!.progress[peer].state {
+      leadership!.progress[peer].updateSnapshot { $0.sentAt = nil }
+    } else {
+      leadership!.progress[peer].becomeProbe()
+    }
+  }
+}

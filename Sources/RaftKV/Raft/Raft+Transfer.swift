@@ -1,0 +1,65 @@
+/// Leadership transfer (dissertation §3.10), and giving the leadership away when the disk is in trouble.
+extension Raft {
+  /// Hands the leadership to `target`, or to the most advanced healthy voter. New proposals are refused
+  /// meanwhile; after one election timeout without success they are accepted again (E1).
+  /// Returns whether a hand-over has begun or is under way.
+  @discardableResult
+  package mutating func transferLeadership(
+    to target: NodeID? = nil, at now: Instant, into effects: inout Effects
+  ) -> Bool {
+    guard let leadership else { return false }
+    if let transfer = leadership.transfer { return target == nil || transfer.target == target }
+    guard let target = target ?? bestSuccessor(at: now), target != id,
+      configuration.isVoter(target)
+    else { return false }
+    // From here on there is no lease, before TimeoutNow can leave (E2).
+    self.leadership!.transfer = Leadership.Transfer(
+      target: target, deadline: now + parameters.electionTimeout)
+    effects.notices.append(.transferStarted(to: target))
+    sendTimeoutNowIfCaughtUp()
+    return true
+  }
+
+  /// The voter that needs the least to take over: heard from lately, with room on its disk.
+  private func bestSuccessor(at now: Instant) -> NodeID? {
+    let candidates = leadership!.progress.filter {
+      configuration.isVoter($0.id) && !$0.isFull && $0.isConnected
+        && now - $0.lastContact <= parameters.electionTimeout
+    }
+    return candidates.max { ($0.matchIndex, $1.id) < ($1.matchIndex, $0.id) }?.id
+  }
+
+  mutating func sendTimeoutNowIfCaughtUp() {
+    guard let transfer = leadership!.transfer, !transfer.isTimeoutNowSent,
+      leadership!.progress(of: transfer.target)?.matchIndex == lastIndex
+    else { return }
+    leadership!.transfer!.isTimeoutNowSent = true
+    leadership!.isLeaseForfeited = true
+    send(.timeoutNow, to: transfer.target)
+  }
+
+  mutating func abortTransferIfLate(at now: Instant, into effects: inout Effects) {
+    guard role == .leader, let transfer = leadership!.transfer, now >= transfer.deadline else {
+      return
+    }
+    leadership!.transfer = nil
+    effects.notices.append(.transferAborted(to: transfer.target))
+    // A leader that cannot write must not go on as if it could.
+    if storage == .hung {
+      become(.follower, in: currentTerm, because: .diskHung, at: now, into: &effects)
+    }
+  }
+
+  /// The driver tells how the disk fares. Full: lead only if nobody else can. Hung: do not lead at all.
+  package mutating func setStorage(
+    _ health: StorageHealth, at now: Instant, into effects: inout Effects
+  ) {
+    guard health != storage else { return }
+    storage = health
+    guard role == .leader, health != .healthy else { return }
+    let isHandedOver = transferLeadership(at: now, into: &effects)
+    if health == .hung, !isHandedOver {
+      become(.follower, in: currentTerm, because: .diskHung, at: now, into: &effects)
+    }
+  }
+}
