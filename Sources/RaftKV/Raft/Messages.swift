@@ -28,6 +28,8 @@ package enum Message: Equatable, Sendable {
   case snapshotReply(SnapshotReply)
   /// Said only by a leader whose own-term committed configuration lacks the receiver (D7).
   case removed(by: LogIndex)
+  /// Said by a leader to the member whose state at this index differs from a majority's: stop.
+  case diverged(at: LogIndex)
 }
 
 package enum EntryKind: UInt8, Equatable, Sendable {

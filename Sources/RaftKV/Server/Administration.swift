@@ -1,0 +1,63 @@
+import DequeModule
+
+/// Joins and removes: one at a time, in order of arrival; each lives until it has succeeded or failed,
+/// whether or not its client is still there.
+struct Administration {
+  enum Task {
+    case join(Join)
+    case remove(Remove)
+    /// A member came back with other addresses: they are looked at, then recorded.
+    case update(Update)
+  }
+
+  struct Join {
+    var name: String
+    var raftAddress: String
+    var httpAddress: String?
+    /// Repeated requests attach to the same attempt.
+    var tokens: [RequestToken]
+    var phase = JoinPhase.new
+  }
+
+  enum JoinPhase: Equatable {
+    case new
+    /// Dialling the address; nothing is written yet.
+    case discovering
+    /// Someone answered; what follows waits for the configuration before it to be committed.
+    case discovered(NodeID, httpAddress: String)
+    /// The entry at `index` adds it as a learner, or changes its address.
+    case appended(NodeID, index: LogIndex)
+  }
+
+  struct Remove {
+    var name: String
+    var isForced: Bool
+    var token: RequestToken
+    var phase = RemovePhase.new
+  }
+
+  enum RemovePhase: Equatable {
+    case new
+    case appended(LogIndex)
+  }
+
+  struct Update {
+    var id: NodeID
+    var raftAddress: String
+    var httpAddress: String
+    var phase = UpdatePhase.new
+  }
+
+  enum UpdatePhase: Equatable {
+    case new
+    case discovering
+    case confirmed
+  }
+
+  var current: Task?
+  var waiting: Deque<Task> = []
+  /// Distinguishes the answers to one attempt's dial from those to a later one's.
+  var attempt = 0
+  /// The current task cannot go on before something else happens; try again then.
+  var nextDeadline: Instant?
+}

@@ -1,0 +1,344 @@
+/// `/join`, `/remove`, and members that move. The leader works them off one at a time, because
+/// configurations change one at a time (D1).
+extension Replica {
+  // MARK: What clients ask
+
+  func handleJoin(
+    _ name: String, _ raftAddress: String, _ httpAddress: String?, _ token: RequestToken
+  ) -> Disposition {
+    guard raft.role == .leader else { return elsewhere() }
+    if isInOtherCluster { return .reply(.otherCluster) }
+    if attach(token, toJoinOf: name, raftAddress) { return .pending }
+    guard administration.waiting.count < settings.maximumQueuedChanges else {
+      return .reply(.overloaded)
+    }
+    administration.waiting.append(
+      .join(
+        Administration.Join(
+          name: name, raftAddress: raftAddress, httpAddress: httpAddress, tokens: [token])))
+    return .pending
+  }
+
+  private func attach(
+    _ token: RequestToken, toJoinOf name: String, _ raftAddress: String
+  ) -> Bool {
+    func isSame(_ join: Administration.Join) -> Bool {
+      join.name == name && join.raftAddress == raftAddress
+    }
+    if case .join(var join)? = administration.current, isSame(join) {
+      join.tokens.append(token)
+      administration.current = .join(join)
+      return true
+    }
+    for position in administration.waiting.indices {
+      guard case .join(var join) = administration.waiting[position], isSame(join) else { continue }
+      join.tokens.append(token)
+      administration.waiting[position] = .join(join)
+      return true
+    }
+    return false
+  }
+
+  func handleRemove(_ name: String, force: Bool, _ token: RequestToken) -> Disposition {
+    guard raft.role == .leader else { return elsewhere() }
+    if isInOtherCluster { return .reply(.otherCluster) }
+    // The leader itself: another one leads first, and removes us (E1). The request is not accepted here;
+    // it is held and then sent to the new leader.
+    if name == settings.name, raft.configuration.voterCount > 1 {
+      guard isTransferring || raft.transferLeadership(at: now, into: &effects) else {
+        return .reply(.noSuccessor)
+      }
+      return hold() ?? .reply(.noLeader)
+    }
+    guard administration.waiting.count < settings.maximumQueuedChanges else {
+      return .reply(.overloaded)
+    }
+    administration.waiting.append(
+      .remove(Administration.Remove(name: name, isForced: force, token: token)))
+    return .pending
+  }
+
+  // MARK: Steps
+
+  /// Takes the current task as far as it goes now. Called every turn.
+  func stepAdministration() {
+    guard raft.role == .leader else { return }
+    while true {
+      if administration.current == nil {
+        guard let next = administration.waiting.popFirst() else { return }
+        administration.current = next
+        administration.attempt += 1
+      }
+      switch administration.current! {
+      case .join(let join): step(join)
+      case .remove(let remove): step(remove)
+      case .update(let update): step(update)
+      }
+      guard administration.current == nil else { return }  // It waits for something.
+    }
+  }
+
+  /// Leadership is over: what was not appended was not accepted; the rest is in the next leader's hands.
+  func abandonAdministration() {
+    var tasks = Array(administration.waiting)
+    if let current = administration.current { tasks.insert(current, at: 0) }
+    administration = Administration()
+    administration.attempt += 1
+    for task in tasks {
+      switch task {
+      case .join(let join):
+        var reply = Reply.noLeader
+        if case .appended = join.phase { reply = .unknownChange }
+        for token in join.tokens { replies.reply(reply, to: token) }
+      case .remove(let remove):
+        replies.reply(remove.phase == .new ? .noLeader : .unknownChange, to: remove.token)
+      case .update: break
+      }
+    }
+  }
+
+  private func finish(_ join: Administration.Join, _ reply: Reply) {
+    administration.current = nil
+    for token in join.tokens { replies.reply(reply, to: token) }
+  }
+
+  /// Appends a change; returns whether it is in the log now. A change that must wait is tried again in
+  /// every turn.
+  private func append(_ change: Raft.Change) throws(Raft.Refusal) -> Bool {
+    do throws(Raft.Refusal) {
+      try raft.change(change, at: now, into: &effects)
+      performLogEdits()
+      return true
+    } catch .configurationPending {
+      return false
+    } catch .transferring {
+      return false
+    }
+  }
+
+  // MARK: Join
+
+  private func step(_ join: Administration.Join) {
+    switch join.phase {
+    case .new: discover(join)
+    case .discovering: break
+    case .discovered(let id, let httpAddress): add(join, id, httpAddress)
+    case .appended(let id, let index): watch(join, id, index)
+    }
+  }
+
+  /// Dials the address before anything is written: a learner that nobody can reach helps nobody.
+  private func discover(_ join: Administration.Join) {
+    var join = join
+    join.phase = .discovering
+    administration.current = .join(join)
+    let attempt = administration.attempt
+    transport.discover(address: join.raftAddress, name: join.name) { [self] result in
+      guard administration.attempt == attempt, case .join(var join)? = administration.current,
+        join.phase == .discovering
+      else { return }
+      now = clock()
+      switch result {
+      case .failure(let failure): didNotDiscover(join, failure)
+      case .success(let peer):
+        join.phase = .discovered(
+          peer.id, httpAddress: join.httpAddress ?? peer.httpAddress)
+        administration.current = .join(join)
+      }
+    }
+  }
+
+  private func didNotDiscover(_ join: Administration.Join, _ failure: DiscoveryFailure) {
+    // A member that is down is a member all the same.
+    if case .unreachable = failure, let member = raft.configuration.member(named: join.name),
+      member.raftAddress == join.raftAddress, member.role == .voter,
+      join.httpAddress == nil || join.httpAddress == member.httpAddress
+    {
+      return finish(join, .joined(member))
+    }
+    finish(join, .discovery(failure, join.name, join.raftAddress))
+  }
+
+  private func add(_ join: Administration.Join, _ id: NodeID, _ httpAddress: String) {
+    var join = join
+    let change: Raft.Change
+    if let known = raft.configuration.member(named: join.name) {
+      // A wiped disk under an old name has forgotten what it promised (D9).
+      guard known.id == id else { return finish(join, .knownWithOtherData(join.name)) }
+      if known.raftAddress == join.raftAddress, known.httpAddress == httpAddress {
+        join.phase = .appended(id, index: raft.configurations.currentIndex)
+        administration.current = .join(join)
+        return
+      }
+      change = .update(id, raftAddress: join.raftAddress, httpAddress: httpAddress)
+    } else if let known = raft.configuration.member(id) {
+      return finish(join, .knownByOtherName(known.name))
+    } else {
+      change = .add(
+        Configuration.Member(
+          id: id, name: join.name, memberSince: .zero, raftAddress: join.raftAddress,
+          httpAddress: httpAddress, role: .learner))
+    }
+    do throws(Raft.Refusal) {
+      guard try append(change) else { return }
+      join.phase = .appended(id, index: raft.lastIndex)
+      administration.current = .join(join)
+    } catch {
+      finish(join, error == .tooManyMembers ? .tooManyMembers : .noLeader)
+    }
+  }
+
+  /// The engine promotes the learner once it has caught up, or removes it when it stands still.
+  private func watch(_ join: Administration.Join, _ id: NodeID, _ index: LogIndex) {
+    guard raft.commitIndex >= max(index, raft.configurations.currentIndex) else { return }
+    guard let member = raft.configuration.member(id) else {
+      return finish(join, .joinStalled(join.name))
+    }
+    if member.role == .voter { finish(join, .joined(member)) }
+  }
+
+  // MARK: Remove
+
+  private func step(_ remove: Administration.Remove) {
+    var remove = remove
+    if case .appended(let index) = remove.phase {
+      guard raft.commitIndex >= index else { return }
+      administration.current = nil
+      return replies.reply(.removed(name: remove.name, at: index), to: remove.token)
+    }
+    func refuse(_ reply: Reply) {
+      administration.current = nil
+      replies.reply(reply, to: remove.token)
+    }
+    guard let member = raft.configuration.member(named: remove.name) else {
+      return refuse(.unknownMember(remove.name))
+    }
+    if member.role == .voter, raft.configuration.voterCount == 1 { return refuse(.lastVoter) }
+    if !remove.isForced, wouldLoseQuorum(without: member.id) { return refuse(.wouldLoseQuorum) }
+    do throws(Raft.Refusal) {
+      guard try append(.remove(member.id)) else { return }
+      remove.phase = .appended(raft.lastIndex)
+      administration.current = .remove(remove)
+    } catch {
+      refuse(error == .lastVoter ? .lastVoter : .noLeader)
+    }
+  }
+
+  /// Whether the voters heard from lately would be too few to commit anything afterwards (D13).
+  private func wouldLoseQuorum(without id: NodeID) -> Bool {
+    guard raft.configuration.isVoter(id) else { return false }
+    let voters = raft.configuration.voters.filter { $0 != id }
+    let heard = voters.filter { voter in
+      voter == raft.id
+        || raft.leadership?.progress(of: voter).map {
+          now - $0.lastContact <= settings.parameters.electionTimeout
+        } ?? false
+    }
+    return heard.count < voters.count / 2 + 1
+  }
+
+  // MARK: Members that move
+
+  /// A member's hello names addresses that the configuration does not have (D12).
+  func noteAddresses(of peer: NodeID, _ hello: Hello) {
+    guard raft.role == .leader, let member = raft.configuration.member(peer),
+      member.raftAddress != hello.raftAddress || member.httpAddress != hello.httpAddress,
+      administration.waiting.count < settings.maximumQueuedChanges
+    else { return }
+    administration.waiting.append(
+      .update(
+        Administration.Update(
+          id: peer, raftAddress: hello.raftAddress, httpAddress: hello.httpAddress)))
+  }
+
+  /// The new address is dialled first: only where the same incarnation answers is it recorded.
+  private func step(_ update: Administration.Update) {
+    var update = update
+    guard let member = raft.configuration.member(update.id) else {
+      administration.current = nil
+      return
+    }
+    switch update.phase {
+    case .discovering: return
+    case .confirmed:
+      let change = Raft.Change.update(
+        update.id, raftAddress: update.raftAddress, httpAddress: update.httpAddress)
+      if (try? append(change)) != false { administration.current = nil }
+    case .new:
+      update.phase = .discovering
+      administration.current = .update(update)
+      let attempt = administration.attempt
+      transport.discover(address: update.raftAddress, name: member.name) { [self] result in
+        guard administration.attempt == attempt, case .update(var update)? = administration.current
+        else { return }
+        now = clock()
+        guard case .success(let found) = result, found.id == update.id else {
+          administration.current = nil
+          return
+        }
+        update.phase = .confirmed
+        administration.current = .update(update)
+      }
+    }
+  }
+}
+
+extension Reply {
+  fileprivate static func conflict(_ code: String, _ message: String) -> Reply {
+    .failure(Failure(status: 409, code: code, message: message))
+  }
+
+  static let noSuccessor = conflict(
+    "no_successor",
+    "This node leads and no other voter can take over: start one, or remove another node first.")
+  static let lastVoter = conflict(
+    "last_voter", "The last voter cannot be removed: stop the process instead.")
+  static let wouldLoseQuorum = conflict(
+    "would_lose_quorum",
+    "Without this node, the voters heard from lately are no majority: start one of those that are down "
+      + "first, or repeat with &force=true if they are lost.")
+  static let tooManyMembers = conflict(
+    "too_many_members", "A cluster has at most \(Configuration.maximumMembers) members.")
+  static let unknownChange = Reply.failure(
+    Failure(
+      status: 504, code: "unknown_outcome",
+      message: "Leadership moved while the change was under way: look at /status, then try again."))
+
+  static func unknownMember(_ name: String) -> Reply {
+    .failure(
+      Failure(
+        status: 404, code: "unknown_member", message: "No member is named \(name): see /status."))
+  }
+
+  static func knownWithOtherData(_ name: String) -> Reply {
+    conflict(
+      "other_incarnation",
+      "\(name) is a member with other data: if its disk was wiped, /remove?id=\(name) first, then join "
+        + "again.")
+  }
+
+  static func knownByOtherName(_ name: String) -> Reply {
+    conflict("known_by_other_name", "That node is a member by the name \(name).")
+  }
+
+  static func joinStalled(_ name: String) -> Reply {
+    .failure(
+      Failure(
+        status: 504, code: "join_stalled",
+        message: "\(name) made no progress for ten seconds and was removed again: look at its log, then "
+          + "join it again."))
+  }
+
+  static func discovery(_ failure: DiscoveryFailure, _ name: String, _ address: String) -> Reply {
+    switch failure {
+    case .unreachable(let reason):
+      .failure(
+        Failure(
+          status: 504, code: "unreachable",
+          message: "No raftkvd answered at \(address) (\(reason)); nothing was changed. Start it there "
+            + "first."))
+    case .refused(let sentence):
+      conflict("refused", "The node at \(address) cannot join as \(name): \(sentence)")
+    }
+  }
+}

@@ -1,0 +1,65 @@
+/// Step 4 of `Effects`: committed entries reach the map, strictly in order, once per life of the process
+/// (B17), and their clients are answered.
+extension Replica {
+  /// Applies what is committed, for as long as a slice of time allows. Returns whether it applied anything.
+  func applyCommitted() -> Bool {
+    guard !isLoadingEntries, !hasFailed, appliedIndex < raft.applicableIndex else { return false }
+    let first = appliedIndex.next
+    let start = clock()
+    var count = 0
+    var isOverdue = false
+    let last = log.forEachInMemory(from: first, through: raft.applicableIndex) { record in
+      apply(record)
+      count += 1
+      // The clock is read now and then only: it costs as much as an entry.
+      if count % 64 == 0 { isOverdue = clock() - start > settings.sliceBudget }
+      return !isOverdue && !hasFailed
+    }
+    if last == nil { loadEntries(from: first) }
+    if appliedIndex < raft.applicableIndex, !isLoadingEntries { requestAnotherTurn() }
+    log.appliedIndex = appliedIndex
+    return last != nil && !isOverdue
+  }
+
+  private func apply(_ record: EntryRecord) {
+    let id = record.id
+    precondition(id.index == appliedIndex.next, "entries are applied in order")
+    var result = ApplyResult.written
+    switch record.kind {
+    case .noop, .configuration: store.advance(to: id.index)
+    case .command:
+      do throws(ApplyError) {
+        result = try store.apply(payload: record.payload, at: id.index)
+      } catch {
+        return fail(
+          "entry \(id) cannot be applied (\(error)): start a raftkvd at least as new as the one that "
+            + "proposed it", .unknownCommand)
+      }
+    }
+    divergence.remember(store.stateHash, at: id.index, every: settings.stateHashInterval)
+    guard let item = writes.remove(at: id.index) else { return }
+    guard item.term == id.term else { return replies.reply(.unknownOutcome, to: item.token) }
+    switch result {
+    case .written: replies.reply(.written(id.index), to: item.token)
+    case .deleted(let existed): replies.reply(.deleted(id.index, existed: existed), to: item.token)
+    }
+  }
+
+  /// After a restart, or far behind: the entries are on disk only, and come in slices.
+  private func loadEntries(from first: LogIndex) {
+    isLoadingEntries = true
+    log.readRecords(
+      from: first, through: raft.applicableIndex, maxBytes: settings.snapshotSliceBytes
+    ) { [self] slice in
+      isLoadingEntries = false
+      guard let slice, !hasFailed else { return requestAnotherTurn() }
+      // A snapshot may have been installed meanwhile.
+      if slice.first == appliedIndex.next {
+        var reader = ByteReader(slice.records)
+        while let record = reader.readEntry(), !hasFailed { apply(record) }
+        log.appliedIndex = appliedIndex
+      }
+      requestAnotherTurn()
+    }
+  }
+}

@@ -1,0 +1,166 @@
+import DequeModule
+
+/// What peers send and are sent.
+extension Replica {
+  // MARK: Sending (step 3 of `Effects`)
+
+  func send(_ envelope: Envelope) {
+    switch envelope.message {
+    case .append(let request) where request.count > 0: sendEntries(envelope, request)
+    case .snapshotChunk(let chunk): sendChunk(envelope, chunk)
+    case .appendReply, .heartbeatReply: transport.send(envelope, report: stateHashReport, payload: .empty)
+    default: transport.send(envelope, report: nil, payload: .empty)
+    }
+  }
+
+  /// Entries come from the log's memory. Older ones are read from disk first; what follows them to the same
+  /// peer then waits its turn, or it would arrive out of order.
+  private func sendEntries(_ envelope: Envelope, _ request: AppendRequest) {
+    if deferred[envelope.to] != nil {
+      deferred[envelope.to]!.append(envelope)
+      return
+    }
+    if !sendFromMemory(envelope, request) {
+      deferred[envelope.to] = [envelope]
+      sendFromDisk(to: envelope.to)
+    }
+  }
+
+  private func sendFromMemory(_ envelope: Envelope, _ request: AppendRequest) -> Bool {
+    let first = request.previous.index.next
+    frame.clear()
+    let copied = log.copyRecords(
+      from: first, through: request.last, maxBytes: .max, into: &frame)
+    guard copied == request.last else { return false }
+    transport.send(envelope, report: nil, payload: frame.readable)
+    return true
+  }
+
+  /// Sends the oldest deferred message to `peer`, slice by slice as its entries are read.
+  private func sendFromDisk(to peer: NodeID) {
+    while let envelope = deferred[peer]?.first {
+      guard case .append(let request) = envelope.message, isCurrent(envelope) else {
+        deferred[peer]!.removeFirst()
+        continue
+      }
+      if sendFromMemory(envelope, request) {
+        deferred[peer]!.removeFirst()
+        continue
+      }
+      let first = request.previous.index.next
+      return log.readRecords(
+        from: first, through: request.last, maxBytes: settings.parameters.maximumAppendBytes
+      ) { [self] slice in didRead(slice, for: envelope, request) }
+    }
+    deferred[peer] = nil
+  }
+
+  private func didRead(_ slice: RecordSlice?, for envelope: Envelope, _ request: AppendRequest) {
+    let peer = envelope.to
+    guard let slice, deferred[peer]?.first == envelope, isCurrent(envelope) else {
+      // The log changed under the read, or leadership is over: the engine will ask again if need be.
+      if deferred[peer]?.first == envelope { deferred[peer]!.removeFirst() }
+      return sendFromDisk(to: peer)
+    }
+    var part = request
+    part.count = slice.last - request.previous.index
+    transport.send(
+      Envelope(from: envelope.from, to: peer, term: envelope.term, message: .append(part)),
+      report: nil, payload: slice.records)
+    deferred[peer]!.removeFirst()
+    if slice.last < request.last, let term = raft.outline.term(at: slice.last) {
+      var rest = request
+      rest.previous = EntryID(index: slice.last, term: term)
+      rest.count = request.last - slice.last
+      deferred[peer]!.prepend(
+        Envelope(from: envelope.from, to: peer, term: envelope.term, message: .append(rest)))
+    }
+    sendFromDisk(to: peer)
+  }
+
+  /// A message made in a leadership that is over must not be sent with what the log holds now.
+  private func isCurrent(_ envelope: Envelope) -> Bool {
+    raft.role == .leader && envelope.term == raft.currentTerm
+  }
+
+  // MARK: State hashes
+
+  /// The newest remembered hash goes with every answer; it is a few bytes.
+  private var stateHashReport: StateHashReport? { divergence.newest }
+
+  /// Compares what members report at equal index. The leader stops the one that disagrees with a majority,
+  /// itself included; without a majority it raises an alarm and stops nobody.
+  private func judge(_ report: StateHashReport, from peer: NodeID) {
+    guard raft.role == .leader, raft.configuration.contains(peer) else { return }
+    let verdict = divergence.note(
+      report, from: peer, ourselves: raft.id, voters: raft.configuration.voters)
+    switch verdict {
+    case .agreed: return
+    case .undecided(let index):
+      logger.error(
+        "the state at \(index) differs between members and no majority agrees: compare their stateHash "
+          + "in /status, and keep the data of all of them")
+    case .deviant(let deviant, let index) where deviant == raft.id: stopDiverged(at: index)
+    case .deviant(let deviant, let index):
+      logger.error("the state of \(nameOf(deviant)) at \(index) differs from the majority's: it must stop")
+      transport.send(
+        Envelope(
+          from: raft.id, to: deviant, term: raft.currentTerm, message: .diverged(at: index)),
+        report: nil, payload: .empty)
+    }
+  }
+
+  private func stopDiverged(at index: LogIndex) {
+    fail(
+      "the state of this node at entry \(index) differs from the majority's: its data is kept for "
+        + "inspection; /remove it, empty its data directory and /join it again", .diverged)
+  }
+}
+
+extension UnsafeRawBufferPointer {
+  static var empty: UnsafeRawBufferPointer { .init(start: nil, count: 0) }
+}
+
+extension Replica: TransportDelegate {
+  package func didReceive(
+    _ envelope: Envelope, report: StateHashReport?, payload: UnsafeRawBufferPointer
+  ) {
+    guard !hasFailed else { return }
+    now = clock()
+    if let report { judge(report, from: envelope.from) }
+    if case .diverged(let index) = envelope.message {
+      guard envelope.from == raft.leader, envelope.term == raft.currentTerm else { return }
+      return stopDiverged(at: index)
+    }
+    raft.receive(envelope, at: now, into: &effects)
+    performLogEdits(records: payload, chunk: payload)
+  }
+
+  package func didConnect(_ peer: NodeID, hello: Hello) {
+    now = clock()
+    raft.didConnect(peer, at: now)
+    noteAddresses(of: peer, hello)
+  }
+
+  package func didDisconnect(_ peer: NodeID) {
+    now = clock()
+    deferred[peer] = nil
+    raft.didDisconnect(peer, at: now)
+    // Perhaps its process is gone: who refuses a connection is. Who leads us is worth a look at once.
+    if peer == raft.leader || peer == raft.deadLeader { transport.probe(peer) }
+  }
+
+  package func didProbe(_ peer: NodeID, _ outcome: ProbeOutcome) {
+    now = clock()
+    switch outcome {
+    case .refused, .otherProcess: raft.didFindDead(peer, at: now, into: &effects)
+    case .sameProcess: break
+    }
+  }
+
+  package func didReceivePartialFrame(from peer: NodeID) {
+    raft.didReceivePartially(from: peer, at: clock())
+  }
+
+  package var configuration: Configuration { raft.configuration }
+}

@@ -1,0 +1,160 @@
+/// What clients ask. The answer comes at once, later, or from another node; a request that gets 307 or 503
+/// was not accepted, and one that was accepted gets neither (I1).
+extension Replica: RequestHandler {
+  package func handle(_ request: ClientRequest, token: RequestToken) -> Disposition {
+    now = clock()
+    switch request {
+    case .status: return .reply(.status(status()))
+    case .get(let key, .stale): return .reply(read(key, staleness: staleness()))
+    case .get(let key, .leaseBound): return readUnderLease(key, token)
+    case .get(let key, .consistent): return readByRound(key, token)
+    case .put(let key, let value):
+      command.clear()
+      Command.encodePut(key: key, value: value, clock: wallClock(), into: &command)
+      return write(isDelete: false, token)
+    case .delete(let key):
+      command.clear()
+      Command.encodeDelete(key: key, clock: wallClock(), into: &command)
+      return write(isDelete: true, token)
+    case .join(let name, let raftAddress, let httpAddress):
+      return handleJoin(name, raftAddress, httpAddress, token)
+    case .remove(let name, let force): return handleRemove(name, force: force, token)
+    }
+  }
+
+  // MARK: Reads
+
+  func read(_ key: UnsafeRawBufferPointer, staleness: Staleness? = nil) -> Reply {
+    if let entry = store.find(key) { return .value(entry, staleness) }
+    return .notFound(staleness)
+  }
+
+  private func staleness() -> Staleness {
+    let lastContact =
+      raft.role == .leader ? 0 : raft.lastLeaderContact.map { (now - $0).milliseconds }
+    return Staleness(lastContact: lastContact, appliedIndex: appliedIndex)
+  }
+
+  /// `default`: local state, if we led a moment ago and nobody else can have led since (C4). `now` was
+  /// read from the clock for this very request (C5).
+  private func readUnderLease(_ key: UnsafeRawBufferPointer, _ token: RequestToken) -> Disposition {
+    guard raft.role == .leader, raft.hasLease(at: now), let leadership = raft.leadership,
+      appliedIndex >= leadership.firstEntry.index
+    else { return readByRound(key, token) }
+    return .reply(read(key))
+  }
+
+  /// `consistent`: a quorum confirms, in a round begun after this arrived, that we lead (C1).
+  private func readByRound(_ key: UnsafeRawBufferPointer, _ token: RequestToken) -> Disposition {
+    guard raft.role == .leader else { return elsewhere() }
+    guard reads.count < settings.maximumPendingReads else { return .reply(.overloaded) }
+    guard let ticket = try? raft.requestRead() else { return elsewhere() }
+    reads.append(ticket: ticket, token: token, key: key)
+    return .pending
+  }
+
+  // MARK: Writes
+
+  /// Proposes the command that lies encoded in `command`.
+  private func write(isDelete: Bool, _ token: RequestToken) -> Disposition {
+    guard raft.role == .leader else { return elsewhere() }
+    if isInOtherCluster { return .reply(.otherCluster) }
+    // The last of a full disk is for what frees space or keeps the cluster going (G3).
+    if log.isFull, !isDelete { return .reply(.diskFull) }
+    do throws(Raft.Refusal) {
+      let id = try raft.propose(size: command.count)
+      log.append(EntryRecord(kind: .command, id: id, payload: command.readable))
+      writes.append(
+        PendingReplies.Item(
+          index: id.index, term: id.term, token: token, deadline: now + settings.writePatience))
+      return .pending
+    } catch {
+      switch error {
+      case .overloaded: return .reply(.overloaded)
+      case .transferring: return hold() ?? .reply(.noLeader)
+      default: return elsewhere()
+      }
+    }
+  }
+
+  // MARK: Elsewhere
+
+  /// We do not lead: the client goes to the leader, waits for one, or is told that there is none.
+  func elsewhere() -> Disposition {
+    if let leader = reachableLeader { return .reply(leader) }
+    if raft.configuration.members.isEmpty { return .reply(.notInCluster) }
+    if isRemoved { return .reply(.removedFromCluster) }
+    return hold() ?? .reply(.noLeader)
+  }
+
+  /// Only a leader heard from within one election timeout, by its replicated address, and never us: else
+  /// two nodes could send a client back and forth (I5).
+  private var reachableLeader: Reply? {
+    guard raft.role != .leader, let contact = raft.lastLeaderContact,
+      now - contact <= settings.parameters.electionTimeout,
+      let leader = raft.configuration.member(raft.leader), leader.id != raft.id
+    else { return nil }
+    return .redirect(leader: leader.name, address: leader.httpAddress)
+  }
+
+  /// A client that asked now would be served or sent to the leader.
+  var isSettled: Bool { (raft.role == .leader && !isTransferring) || reachableLeader != nil }
+
+  /// Leadership is moving: within one election timeout there is likely a leader to go to.
+  func hold() -> Disposition? {
+    let start = leaderlessSince ?? now
+    guard !isStopping, heldCount < settings.maximumHeld,
+      now - start < settings.parameters.electionTimeout
+    else { return nil }
+    leaderlessSince = start
+    heldCount += 1
+    return .hold
+  }
+
+  /// Offers the held requests again: there is a leader, or the wait is over and they get their 503.
+  func resumeHeldIfSettled() {
+    guard heldCount > 0 else { return }
+    let isOver = leaderlessSince.map { now - $0 >= settings.parameters.electionTimeout } ?? true
+    guard isSettled || isOver else { return }
+    heldCount = 0
+    replies.resumeHeldRequests()
+  }
+
+  var isTransferring: Bool { raft.leadership?.transfer != nil }
+}
+
+extension Reply {
+  static let overloaded = Reply.failure(
+    Failure(
+      status: 503, code: "overloaded", message: "Too many requests are waiting; try again.",
+      retryAfter: 1))
+  static let noLeader = Reply.failure(
+    Failure(
+      status: 503, code: "no_leader",
+      message: "No leader is known right now; the request was not accepted, try again.",
+      retryAfter: 1))
+  static let notInCluster = Reply.failure(
+    Failure(
+      status: 503, code: "not_in_cluster",
+      message: "This node waits to be joined: GET /join?id=ID&addr=ADDR on a member.",
+      retryAfter: 1))
+  static let removedFromCluster = Reply.failure(
+    Failure(
+      status: 503, code: "removed",
+      message: "This node was removed from its cluster; ask another node.", retryAfter: 1))
+  static let otherCluster = Reply.failure(
+    Failure(
+      status: 503, code: "other_cluster",
+      message: "An existing cluster counts this node as its member: this one was bootstrapped by "
+        + "mistake and takes no writes. Stop it, remove its old name there, empty its data directory "
+        + "and start it with -join.",
+      retryAfter: 10))
+  static let diskFull = Reply.failure(
+    Failure(
+      status: 507, code: "disk_full",
+      message: "The disk is full: reads and deletes go on, writes wait for space."))
+  static let unknownOutcome = Reply.failure(
+    Failure(
+      status: 504, code: "unknown_outcome",
+      message: "The write may or may not have taken effect; read the key before trying again."))
+}

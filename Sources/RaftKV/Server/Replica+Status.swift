@@ -1,0 +1,49 @@
+/// What `/status` shows.
+extension Replica {
+  func status() -> Status {
+    Status(
+      version: settings.version, clusterID: identity.clusterID, name: settings.name,
+      role: roleDescription, term: raft.currentTerm, leader: leaderDescription,
+      lastIndex: raft.lastIndex, commitIndex: raft.commitIndex, appliedIndex: appliedIndex,
+      stateHash: store.stateHash, uptime: now - startedAt,
+      members: raft.configuration.members.map(status(of:)))
+  }
+
+  var isRemoved: Bool {
+    raft.removedBy != nil
+      || (!raft.configuration.members.isEmpty && !raft.configuration.contains(raft.id)
+        && hasBeenMember)
+  }
+
+  private var roleDescription: String {
+    if raft.role == .leader { return "leader" }
+    if isRemoved { return "removed" }
+    guard let member = raft.configuration.member(raft.id) else { return "waiting" }
+    switch raft.role {
+    case .preCandidate: return "preCandidate"
+    case .candidate: return "candidate"
+    case .follower, .leader: return member.role == .learner ? "learner" : "follower"
+    }
+  }
+
+  private var leaderDescription: (name: String, httpAddress: String)? {
+    guard let leader = raft.configuration.member(raft.leader) else { return nil }
+    return (leader.name, leader.httpAddress)
+  }
+
+  /// The leader knows of everyone; the others know of themselves and of the leader.
+  private func status(of member: Configuration.Member) -> Status.Member {
+    var matchIndex: LogIndex?
+    var lastContact: Int?
+    if member.id == raft.id {
+      matchIndex = raft.persistedIndex
+      lastContact = 0
+    } else if let progress = raft.leadership?.progress(of: member.id) {
+      matchIndex = progress.matchIndex
+      lastContact = (now - progress.lastContact).milliseconds
+    } else if member.id == raft.leader {
+      lastContact = raft.lastLeaderContact.map { (now - $0).milliseconds }
+    }
+    return Status.Member(member: member, matchIndex: matchIndex, lastContact: lastContact)
+  }
+}
