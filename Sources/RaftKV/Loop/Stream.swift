@@ -14,7 +14,8 @@ import CLibUV
 ///
 /// Days that are not: the peer ends its half (`didEnd`; we may still write), a read or a write fails (we
 /// close with that error), the owner closes. All of them end in one `didClose`, after which nothing is
-/// called any more and the closures are released. Nothing calls back from inside `write` or `close`.
+/// called any more and the closures are released; so does a stream of which both halves have ended.
+/// Nothing calls back from inside `write` or `close`.
 package final class Stream: Handle {
   /// Bytes that arrived, in the loop's shared buffer: valid during the call.
   package var didRead: ((UnsafeRawBufferPointer) -> Void)!
@@ -39,7 +40,9 @@ package final class Stream: Handle {
   private var filling = ByteBuffer(capacity: 16)
   private var isPaused = false
   private var isReading = false
+  /// Whether our half is to end, and whether it has.
   private var isShutDown = false
+  private var didShutDown = false
   private var closeReason: LoopError?
 
   init(_ loop: EventLoop) {
@@ -125,6 +128,7 @@ package final class Stream: Handle {
       hasEnded = true
       pauseReading()
       didEnd()
+      closeIfBothEnded()
     } else if count < 0 {
       fail(LoopError(code: Int32(count)))
     }
@@ -184,9 +188,15 @@ package final class Stream: Handle {
     if status < 0 { fail(LoopError(code: status)) }
   }
 
-  fileprivate func didShutDown(_ status: Int32) {
-    guard isOpen, status < 0 else { return }
-    fail(LoopError(code: status))
+  fileprivate func shutDown(_ status: Int32) {
+    guard isOpen else { return }
+    if status < 0 { return fail(LoopError(code: status)) }
+    didShutDown = true
+    closeIfBothEnded()
+  }
+
+  private func closeIfBothEnded() {
+    if hasEnded && didShutDown { close() }
   }
 
   // MARK: Closing
@@ -235,5 +245,5 @@ private func didWriteBytes(_ request: UnsafeMutablePointer<uv_write_t>?, _ statu
 }
 
 private func didShutdown(_ request: UnsafeMutablePointer<uv_shutdown_t>?, _ status: Int32) {
-  Stream.owner(request!.pointee.handle.pointee.data).didShutDown(status)
+  Stream.owner(request!.pointee.handle.pointee.data).shutDown(status)
 }
