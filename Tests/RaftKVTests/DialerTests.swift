@@ -58,8 +58,8 @@ struct DialerTests {
       listener.didAccept = {
         let peer = Peer($0)
         peer.didEnd = { $0.stream.close() }
-        peer.didClose = { _ in
-          #expect(peer.text == "alive")
+        peer.didClose = {
+          #expect($0.text == "alive")
           loop.stop()
         }
       }

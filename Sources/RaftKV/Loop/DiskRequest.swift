@@ -98,7 +98,10 @@ final class DiskRequest {
       return .success(Int(disk.register(Int32(result), name).rawValue))
     case .freeSpace:
       let status = uv_fs_get_ptr(request).assumingMemoryBound(to: uv_statfs_t.self)
-      return .success(Int(clamping: status.pointee.f_bavail) * disk.fragmentSize)
+      // A file system without bounds may say whatever it likes.
+      let free = Int(clamping: status.pointee.f_bavail)
+        .multipliedReportingOverflow(by: disk.fragmentSize)
+      return .success(free.overflow ? .max : free.partialValue)
     default:
       return .success(result)
     }

@@ -41,8 +41,8 @@ package final class Stream: Handle {
   private var isPaused = false
   private var isReading = false
   /// Whether our half is to end, and whether it has.
+  private var wantsShutdown = false
   private var isShutDown = false
-  private var didShutDown = false
   private var closeReason: LoopError?
 
   init(_ loop: EventLoop) {
@@ -146,7 +146,7 @@ package final class Stream: Handle {
   /// stream, and `didClose` says so later.
   package func write(_ bytes: UnsafeRawBufferPointer) {
     guard isOpen, bytes.count > 0 else { return }
-    precondition(!isShutDown, "nothing is written after the shutdown of writing")
+    precondition(!wantsShutdown, "nothing is written after the shutdown of writing")
     if !sending.isEmpty { return filling.append(bytes) }
     var piece = uv_buf_t(bytes)
     let sent = Int(uv_try_write(streamHandle, &piece, 1))
@@ -168,7 +168,7 @@ package final class Stream: Handle {
     guard isOpen else { return }
     if status < 0 { return fail(LoopError(code: status)) }
     if filling.isEmpty {
-      if isShutDown { startShutdown() }
+      if wantsShutdown { startShutdown() }
       didDrain?()
     } else {
       swap(&sending, &filling)
@@ -178,25 +178,25 @@ package final class Stream: Handle {
 
   /// Ends our half once everything written has been sent; the peer sees the end of the stream.
   package func shutdownWrite() {
-    guard isOpen, !isShutDown else { return }
-    isShutDown = true
+    guard isOpen, !wantsShutdown else { return }
+    wantsShutdown = true
     if sending.isEmpty { startShutdown() }
   }
 
   private func startShutdown() {
-    let status = uv_shutdown(shutdownRequest, streamHandle, didShutdown)
+    let status = uv_shutdown(shutdownRequest, streamHandle, didShutdownStream)
     if status < 0 { fail(LoopError(code: status)) }
   }
 
   fileprivate func shutDown(_ status: Int32) {
     guard isOpen else { return }
     if status < 0 { return fail(LoopError(code: status)) }
-    didShutDown = true
+    isShutDown = true
     closeIfBothEnded()
   }
 
   private func closeIfBothEnded() {
-    if hasEnded && didShutDown { close() }
+    if hasEnded && isShutDown { close() }
   }
 
   // MARK: Closing
@@ -244,6 +244,6 @@ private func didWriteBytes(_ request: UnsafeMutablePointer<uv_write_t>?, _ statu
   Stream.owner(request!.pointee.handle.pointee.data).didWrite(status)
 }
 
-private func didShutdown(_ request: UnsafeMutablePointer<uv_shutdown_t>?, _ status: Int32) {
+private func didShutdownStream(_ request: UnsafeMutablePointer<uv_shutdown_t>?, _ status: Int32) {
   Stream.owner(request!.pointee.handle.pointee.data).shutDown(status)
 }
