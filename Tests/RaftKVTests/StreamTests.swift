@@ -184,6 +184,30 @@ struct StreamTests {
     #expect(["EPIPE", "ECONNRESET"].contains(reason?.name))
   }
 
+  @Test("a peer that sends without pause gets its share of a turn, and all of it in the end")
+  func share() throws {
+    let payload = randomBytes(count: 12 << 20)
+    var received: [UInt8] = []
+    var mostPerTurn = 0
+    try withConnection { server in
+      var before = 0
+      server.stream.loop.endOfTurn = { [weak server] in
+        guard let count = server?.received.count else { return }
+        mostPerTurn = max(mostPerTurn, count - before)
+        before = count
+      }
+      server.didEnd = {
+        received = $0.received
+        $0.stream.close()
+      }
+    } client: { client in
+      client.write(payload)
+      client.stream.shutdownWrite()
+    }
+    #expect(mostPerTurn <= 256 << 10)
+    #expect(received == payload)
+  }
+
   @Test("a paused stream reads nothing; resumed, it gets what was sent meanwhile")
   func pause() throws {
     var early = 0

@@ -5,7 +5,7 @@ import Glibc
 ///
 /// ```
 ///   timers → prepare ┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄→ poll → callbacks: reads, writes, disk → closes ↺
-///            1 listeners go on that had accepted their share of this turn
+///            1 listeners and streams go on that had taken their share of this turn
 ///            2 endOfTurn: everything the callbacks recorded is acted on
 ///            3 the next poll returns at once if another turn was requested, else it sleeps
 /// ```
@@ -31,7 +31,7 @@ package final class EventLoop {
   private var isRunning = false
   private var isClosed = false
   private var wantsAnotherTurn = false
-  private var listenersAtLimit: [Listener] = []
+  private var putOff: [Handle] = []
   /// When the last turn ended, and what libuv had counted as sleep by then; both from uv_hrtime.
   private var turnEnded: UInt64 = 0
   private var idleTime: UInt64 = 0
@@ -85,14 +85,14 @@ package final class EventLoop {
   /// for one turn, whenever in the turn it is called.
   package func requestAnotherTurn() { wantsAnotherTurn = true }
 
-  /// Called by a listener that has accepted its share; it goes on at the end of this turn.
-  func resumeLater(_ listener: Listener) { listenersAtLimit.append(listener) }
+  /// Called by a handle that has taken its share; it goes on at the end of this turn.
+  func resumeLater(_ handle: Handle) { putOff.append(handle) }
 
   fileprivate func wrapUp() {
-    if !listenersAtLimit.isEmpty {
-      let waiting = listenersAtLimit
-      listenersAtLimit.removeAll(keepingCapacity: true)
-      for listener in waiting { listener.resume() }
+    if !putOff.isEmpty {
+      let waiting = putOff
+      putOff.removeAll(keepingCapacity: true)
+      for handle in waiting { handle.resume() }
     }
     turn += 1
     endOfTurn?()
@@ -123,7 +123,7 @@ package final class EventLoop {
     precondition(!isRunning, "the loop is not closed from one of its own callbacks")
     guard !isClosed else { return }
     endOfTurn = nil
-    listenersAtLimit.removeAll()
+    putOff.removeAll()
     uv_close(UnsafeMutableRawPointer(prepare).assumingMemoryBound(to: uv_handle_t.self), nil)
     uv_close(UnsafeMutableRawPointer(idle).assumingMemoryBound(to: uv_handle_t.self), nil)
     isRunning = true

@@ -50,6 +50,9 @@ package class Handle {
     uv_close(handle, didCloseMemory)
   }
 
+  /// The end of a turn in which this handle had taken its share.
+  func resume() {}
+
   /// The last event of a handle. Overrides release what the subclass holds and tell its owner.
   func didCloseHandle() {}
 

@@ -57,8 +57,8 @@ package final class Listener: Handle {
     accept()
   }
 
-  /// The end of a turn in which we reached our share: take the connection that libuv is holding.
-  func resume() {
+  /// Takes the connection that libuv is holding.
+  override func resume() {
     guard isOpen else { return }
     accept()
   }
