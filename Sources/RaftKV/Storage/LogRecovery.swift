@@ -6,6 +6,11 @@ package struct RecoveredLog: Equatable, Sendable {
   package var base: EntryID
   /// All entries after it, in order, with configurations decoded.
   package var entries: [EntryHeader]
+
+  package init(base: EntryID, entries: [EntryHeader]) {
+    self.base = base
+    self.entries = entries
+  }
 }
 
 /// Reads the log at start, as `LogFormat` says, and decides where it ends.
