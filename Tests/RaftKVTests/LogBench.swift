@@ -50,6 +50,7 @@ final class LogBench {
   ) throws(RecoveryError) {
     self.disk = disk
     let clock = clock
+    _ = try DataDirectory.open(disk, clock: { clock.now }, logger: .silent)
     (log, recovered) = try LogStore.recover(
       disk: disk, limits: limits, node: Self.node, hardState: HardState(currentTerm: term),
       snapshot: snapshot, random: Random(seed: seed), clock: { clock.now }, logger: .silent)

@@ -60,9 +60,10 @@ package enum DataDirectory {
         disk: disk, limits: limits, node: identity.node, random: &random, id: 1
       ) { head, seed in
         guard let configuration else { return }
-        head.append(firstBatch(configuration, seed: seed).readable)
+        appendFirstBatch(configuration, seed: seed, to: &head)
       }
-      try disk.replace(Identity.fileName, with: identity.encoded().readable)
+      let sector = identity.encoded()
+      try disk.replace(Identity.fileName, with: sector.readable)
     }
   }
 
@@ -81,7 +82,9 @@ package enum DataDirectory {
       snapshots: SnapshotStore(disk: disk, logger: logger))
   }
 
-  private static func firstBatch(_ configuration: Configuration, seed: UInt32) -> ByteBuffer {
+  private static func appendFirstBatch(
+    _ configuration: Configuration, seed: UInt32, to head: inout ByteBuffer
+  ) {
     var payload = ByteBuffer()
     configuration.encode(into: &payload)
     let batch = Batch(sequence: 0, lastEntry: .zero, bytesBefore: 0)
@@ -91,9 +94,7 @@ package enum DataDirectory {
       segment: 1, number: 1, length: batch.length, recordsChecksum: batch.recordsChecksum,
       previousEnd: 0, previousChecksum: 0, lastEntryBefore: .zero)
     _ = batch.finish(header: header, seed: seed)
-    var bytes = ByteBuffer(capacity: batch.bytes.count)
-    bytes.append(batch.bytes.readable)
-    return bytes
+    withExtendedLifetime(batch) { head.append(batch.bytes.readable) }
   }
 
   private static func readIdentity<D: Disk>(_ disk: D) throws(RecoveryError) -> Identity {

@@ -95,10 +95,11 @@ package final class HardStateStore<D: Disk> {
   /// Makes the file, with generation 1: as long as it says so, the node has never promised anything.
   static func create(disk: D, node: NodeID, state: HardState) throws(DiskError) {
     let slot = HardStateSlot(generation: HardStateSlot.firstGeneration, state: state, node: node)
+    let sector = slot.encoded()
     var bytes = ByteBuffer(capacity: fileSize)
     for offset in slotOffsets {
       bytes.append(repeating: 0, count: offset - bytes.count)
-      bytes.append(slot.encoded().readable)
+      bytes.append(sector.readable)
     }
     try disk.replace(name, with: bytes.readable)
   }
