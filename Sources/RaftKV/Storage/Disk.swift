@@ -70,7 +70,9 @@ package struct DiskError: Error, Equatable, Sendable, CustomStringConvertible {
     self.code = code
   }
 
-  package var isNoSpace: Bool { code == 28 || code == 122 }  // ENOSPC, EDQUOT
+  package static let noSpace: Int32 = 28  // ENOSPC
+  package var isNoSpace: Bool { code == Self.noSpace || code == 122 }  // EDQUOT
+  package var isNoDescriptor: Bool { code == 23 || code == 24 }  // ENFILE, EMFILE
   package var isNotFound: Bool { code == 2 }  // ENOENT
   package var description: String { "\(operation) failed with errno \(code)" }
 }

@@ -1,0 +1,52 @@
+/// A file that only takes space, to be given up when the disk is full.
+final class Ballast<D: Disk> {
+  private enum Phase {
+    case present
+    case absent
+    case changing
+  }
+
+  private let disk: D
+  private let size: Int
+  private let pieceSize: Int
+  private var phase: Phase
+
+  init(disk: D, size: Int, pieceSize: Int, isPresent: Bool) {
+    self.disk = disk
+    self.size = size
+    self.pieceSize = pieceSize
+    phase = isPresent ? .present : .absent
+  }
+
+  /// Frees the space; at once where there is none to free.
+  func release(_ completion: @escaping () -> Void) {
+    guard phase == .present else { return completion() }
+    phase = .changing
+    disk.submit(.remove(BallastFile.name)) { [self] _ in
+      phase = .absent
+      completion()
+    }
+  }
+
+  /// Makes the file again where it leaves at least `reserve` bytes free. Not succeeding is no failure:
+  /// nothing depends on the file, and the next occasion comes with the next segment.
+  func restore(after reserve: Int) {
+    guard phase == .absent, size > 0 else { return }
+    phase = .changing
+    disk.submit(.freeSpace) { [self] result in
+      guard case .success(let bytes) = result, bytes >= size + reserve else {
+        phase = .absent
+        return
+      }
+      ZeroFile.make(
+        disk: disk, name: BallastFile.name, size: size, pieceSize: pieceSize, head: ByteBuffer()
+      ) { [self] error in
+        phase = error == nil ? .present : .absent
+      }
+    }
+  }
+}
+
+enum BallastFile {
+  static let name = "ballast"
+}

@@ -1,0 +1,416 @@
+import DequeModule
+
+/// What a start finds in the log.
+package struct RecoveredLog: Equatable, Sendable {
+  /// What the first entry follows.
+  package var base: EntryID
+  /// All entries after it, in order, with configurations decoded.
+  package var entries: [EntryHeader]
+
+  package init(base: EntryID, entries: [EntryHeader]) {
+    self.base = base
+    self.entries = entries
+  }
+}
+
+/// Reads the log at start, as `LogFormat` says, and decides where it ends.
+///
+/// First everything is read and judged; nothing is changed before all of it was found good. Then, in this
+/// order: the torn tail is zeroed; the last batch is written again, as it was read, because after a failed
+/// sync the page cache may hold what the disk does not (G2), and only the last batch can be such a one; and
+/// where a snapshot has replaced the log but the crash came before the log said so, the reset is written.
+///
+/// Snapshot and log belong together like this, S being the snapshot's last entry:
+/// - S before the log's base: entries between them are missing. Damage.
+/// - the log has S: all good; what follows S is the log's suffix (F3).
+/// - otherwise S is an installed snapshot, or one of entries that others made durable: the log gives way.
+struct LogRecovery<D: Disk> {
+  private let disk: D
+  private let limits: LogLimits
+  private let node: NodeID
+  private var random: Random
+
+  private(set) var contents = LogContents(base: .zero)
+  private(set) var headers: [EntryHeader] = []
+  /// Oldest first; the last one is where the log goes on.
+  private(set) var segments: Deque<Segment<D>> = []
+  private(set) var spare: Segment<D>?
+  private(set) var nextSequence: UInt64 = 1
+  private(set) var lastNumber: UInt64 = 0
+  private(set) var lastEnd = 0
+  private(set) var lastChecksum: UInt32 = 0
+  private(set) var isSealed = true
+
+  /// The last valid batch: where it is and how long it is with its padding.
+  private var lastBatch: (segment: Segment<D>, offset: Int, size: Int)?
+  /// What a crash left of a batch that was never acknowledged.
+  private var torn: (segment: Segment<D>, range: Range<Int>)?
+  /// Set once the log's end was seen: nothing may follow.
+  private var hasEnded = false
+
+  init(disk: D, limits: LogLimits, node: NodeID, random: Random) {
+    self.disk = disk
+    self.limits = limits
+    self.node = node
+    self.random = random
+  }
+
+  var lastSegment: UInt64 { segments[segments.count - 1].id }
+
+  mutating func run(hardState: HardState, snapshot: EntryID) throws(RecoveryError) {
+    try readSegments()
+    try judge(hardState: hardState, snapshot: snapshot)
+    try cutTornTail()
+    try rewriteLastBatch()
+    try settleSegments()
+    if !covers(snapshot) { try writeReset(to: snapshot) }
+  }
+
+  // MARK: Reading
+
+  private mutating func readSegments() throws(RecoveryError) {
+    let names = try recovering { () throws(DiskError) in try disk.list() }
+    let ids = names.compactMap(SegmentHeader.id(name:)).sorted()
+    guard let first = ids.first else { throw .corrupt("there is no log segment") }
+    for (ordinal, id) in ids.enumerated() {
+      guard id == first + UInt64(ordinal) else {
+        throw .corrupt("\(SegmentHeader.name(first + UInt64(ordinal))) is missing")
+      }
+      try readSegment(id)
+    }
+  }
+
+  private mutating func readSegment(_ id: UInt64) throws(RecoveryError) {
+    let name = SegmentHeader.name(id)
+    let file = try recovering { () throws(DiskError) in try disk.open(name, .durable) }
+    var mustClose = true
+    defer { if mustClose { disk.close(file) } }
+    let size = try recovering { () throws(DiskError) in try disk.size(file) }
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: size, alignment: 16)
+    defer { buffer.deallocate() }
+    let count = try recovering { () throws(DiskError) in
+      try disk.readWhole(file, at: 0, into: buffer)
+    }
+    let bytes = UnsafeRawBufferPointer(rebasing: buffer[..<count])
+    let header = try readHeader(bytes, id: id)
+    let segment = Segment(
+      disk: disk, file: file, header: header, seed: CheckedSector.checksum(bytes))
+    mustClose = false  // The segment closes it from here on.
+    segments.append(segment)
+    try walk(segment, bytes, largestBatch: header.largestBatch)
+  }
+
+  private func readHeader(
+    _ bytes: UnsafeRawBufferPointer, id: UInt64
+  ) throws(RecoveryError) -> SegmentHeader {
+    let name = SegmentHeader.name(id)
+    let header: SegmentHeader
+    do throws(CheckedSector.Fault) {
+      header = try SegmentHeader.decode(bytes)
+    } catch {
+      throw error.recoveryError(name)
+    }
+    guard header.node == node else {
+      throw .foreign("\(name) belongs to node \(header.node), not to \(node)")
+    }
+    guard header.id == id else {
+      throw .corrupt("\(name) is a copy of \(SegmentHeader.name(header.id))")
+    }
+    guard header.size == bytes.count, header.largestBatch % LogFormat.sectorSize == 0 else {
+      throw .corrupt("\(name) has \(bytes.count) bytes, not the \(header.size) it was made with")
+    }
+    return header
+  }
+
+  /// Accepts batches in sequence, and judges what stands behind the last of them.
+  private mutating func walk(
+    _ segment: Segment<D>, _ bytes: UnsafeRawBufferPointer, largestBatch: Int
+  ) throws(RecoveryError) {
+    let name = SegmentHeader.name(segment.id)
+    if hasEnded {
+      guard isZero(bytes[LogFormat.sectorSize...]) else {
+        throw .corrupt("\(name) goes on after the log has ended")
+      }
+      return
+    }
+    var bound: Int?
+    while bound == nil, segment.room >= LogFormat.sectorSize {
+      bound = try readBatch(segment, bytes, largestBatch: largestBatch)
+    }
+    if segment.end == LogFormat.sectorSize {
+      guard segments.count > 1 || segment.id == 1 else {
+        throw .corrupt("\(name), the oldest segment, does not begin with a valid batch")
+      }
+      hasEnded = true
+    }
+    guard let bound, !isZero(bytes[segment.end...]) else { return }
+    try checkTornTail(segment, bytes, bound: bound)
+    torn = (segment, segment.end..<bound)
+    hasEnded = true
+  }
+
+  /// Takes the batch at the segment's end into the log. Where there is none, or only a part of one,
+  /// returns where the traces of a torn write would have to end.
+  private mutating func readBatch(
+    _ segment: Segment<D>, _ bytes: UnsafeRawBufferPointer, largestBatch: Int
+  ) throws(RecoveryError) -> Int? {
+    let offset = segment.end
+    let rest = UnsafeRawBufferPointer(rebasing: bytes[offset...])
+    guard let (header, checksum) = BatchHeader.decode(rest, seed: segment.seed) else {
+      return min(bytes.count, offset + largestBatch)
+    }
+    let place = "\(SegmentHeader.name(segment.id)) at \(offset)"
+    guard isSuccessor(header, in: segment), header.length >= BatchHeader.size,
+      header.length <= largestBatch, LogFormat.padded(header.length) <= rest.count
+    else { throw .corrupt("the batch in \(place) is not the one that belongs there") }
+    let content = UnsafeRawBufferPointer(rebasing: rest[..<header.length])
+    let records = UnsafeRawBufferPointer(rebasing: content[BatchHeader.size...])
+    let size = LogFormat.padded(header.length)
+    guard CRC32C.checksum(records) == header.recordsChecksum else { return offset + size }
+
+    if lastNumber == 0 { contents = LogContents(base: header.lastEntryBefore) }
+    try take(content, header: header, segment: segment, place: place)
+    segment.end += size
+    lastNumber = header.number
+    lastEnd = segment.end
+    lastChecksum = checksum
+    lastBatch = (segment, offset, size)
+    isSealed = header.length == BatchHeader.size
+    return nil
+  }
+
+  private func isSuccessor(_ header: BatchHeader, in segment: Segment<D>) -> Bool {
+    guard header.segment == segment.id else { return false }
+    guard lastNumber > 0 else {
+      // The oldest batch there is: what went before it is gone, unless it is the first of all.
+      return segment.id > 1 || header.number == 1 && header.lastEntryBefore == .zero
+    }
+    return header.number == lastNumber + 1 && header.previousEnd == lastEnd
+      && header.previousChecksum == lastChecksum && header.lastEntryBefore == contents.lastEntry
+  }
+
+  private mutating func take(
+    _ content: UnsafeRawBufferPointer, header: BatchHeader, segment: Segment<D>, place: String
+  ) throws(RecoveryError) {
+    var reader = ByteReader(content)
+    _ = reader.read(count: BatchHeader.size)
+    var offsets: [UInt32] = []
+    var previous = contents.lastEntry
+    var last = previous
+    while !reader.isAtEnd {
+      let offset = reader.offset
+      switch reader.readLogRecord() {
+      case .entry(let entry) where entry.id.index == last.index.next && entry.id.term >= last.term:
+        headers.append(try entryHeader(entry, place: place))
+        offsets.append(UInt32(offset))
+        last = entry.id
+      case .truncation(let entry) where offsets.isEmpty && agrees(with: entry):
+        headers.removeLast(min(headers.count, last.index - entry.index))
+        contents.truncate(after: entry)
+        (previous, last) = (entry, entry)
+      case .reset(let entry) where offsets.isEmpty:
+        headers.removeAll()
+        contents.reset(to: entry)
+        (previous, last) = (entry, entry)
+      default:
+        throw .corrupt("the batch in \(place) holds what never could be in a log")
+      }
+    }
+    let batch = Batch(
+      sequence: nextSequence, content: content, lastEntryBefore: header.lastEntryBefore,
+      previous: previous, offsets: offsets,
+      position: Batch.Position(segment: segment.id, offset: segment.end),
+      bytesBefore: contents.appendedBytes)
+    nextSequence += 1
+    contents.append(recovered: batch, last: last)
+    contents.shedMemory(to: limits.memoryTail, applied: last.index)
+    segment.highestIndex = max(segment.highestIndex, batch.highestIndex)
+  }
+
+  private func entryHeader(
+    _ entry: EntryRecord, place: String
+  ) throws(RecoveryError) -> EntryHeader {
+    var header = EntryHeader(
+      term: entry.id.term, kind: entry.kind, size: UInt32(entry.payload.count))
+    guard entry.kind == .configuration else { return header }
+    header.configuration = Configuration(decoding: entry.payload)
+    guard header.configuration != nil else {
+      throw .newerFormat("entry \(entry.id) in \(place) holds a configuration of an unknown form")
+    }
+    return header
+  }
+
+  /// Whether the log can end with `entry`: it has it, or has only what came after it. (The segments with
+  /// what came before went when a reset had replaced them.)
+  private func agrees(with entry: EntryID) -> Bool {
+    guard entry.index <= contents.lastEntry.index else { return false }
+    return entry.index < contents.base.index || term(at: entry.index) == entry.term
+  }
+
+  private func term(at index: LogIndex) -> Term? {
+    guard index != contents.base.index else { return contents.base.term }
+    let ordinal = index - contents.base.index - 1
+    return headers.indices.contains(ordinal) ? headers[ordinal].term : nil
+  }
+
+  // MARK: Judging
+
+  private func checkTornTail(
+    _ segment: Segment<D>, _ bytes: UnsafeRawBufferPointer, bound: Int
+  ) throws(RecoveryError) {
+    let place = "\(SegmentHeader.name(segment.id)) at \(segment.end)"
+    guard isZero(bytes[bound...]) else {
+      throw .corrupt("the batch in \(place) is damaged, and data follows it")
+    }
+    let sectors = stride(
+      from: segment.end + LogFormat.sectorSize, to: bound, by: LogFormat.sectorSize)
+    for offset in sectors {
+      let sector = UnsafeRawBufferPointer(rebasing: bytes[offset...])
+      guard BatchHeader.decode(sector, seed: segment.seed) == nil else {
+        throw .corrupt("the batch in \(place) is damaged, and another follows it")
+      }
+    }
+  }
+
+  private func judge(hardState: HardState, snapshot: EntryID) throws(RecoveryError) {
+    let last = contents.lastEntry
+    let highest = max(last.term, snapshot.term)
+    guard highest <= hardState.currentTerm else {
+      throw .corrupt(
+        "the hard state says term \(hardState.currentTerm), the log has an entry of term \(highest)"
+      )
+    }
+    guard snapshot.index >= contents.base.index else {
+      throw .corrupt("the log begins after \(contents.base), the last snapshot is at \(snapshot)")
+    }
+  }
+
+  private func covers(_ snapshot: EntryID) -> Bool {
+    snapshot.index <= contents.lastEntry.index && term(at: snapshot.index) == snapshot.term
+  }
+
+  private func isZero(_ bytes: Slice<UnsafeRawBufferPointer>) -> Bool {
+    let bytes = UnsafeRawBufferPointer(rebasing: bytes)
+    let words = bytes.count / 8
+    for word in 0..<words where bytes.loadUnaligned(fromByteOffset: word * 8, as: UInt64.self) != 0
+    {
+      return false
+    }
+    return bytes[(words * 8)...].allSatisfy { $0 == 0 }
+  }
+
+  // MARK: Repairing
+
+  private mutating func cutTornTail() throws(RecoveryError) {
+    guard let torn else { return }
+    let zeros = UnsafeMutableRawBufferPointer.allocate(
+      byteCount: torn.range.count, alignment: 16)
+    defer { zeros.deallocate() }
+    zeros.initializeMemory(as: UInt8.self, repeating: 0)
+    try recovering { () throws(DiskError) in
+      try disk.write(torn.segment.file, at: torn.range.lowerBound, UnsafeRawBufferPointer(zeros))
+    }
+  }
+
+  private func rewriteLastBatch() throws(RecoveryError) {
+    guard let lastBatch else { return }
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: lastBatch.size, alignment: 16)
+    defer { buffer.deallocate() }
+    try recovering { () throws(DiskError) in
+      let file = lastBatch.segment.file
+      _ = try disk.readWhole(file, at: lastBatch.offset, into: buffer)
+      try disk.write(file, at: lastBatch.offset, UnsafeRawBufferPointer(buffer))
+    }
+  }
+
+  /// The log goes on in the segment of its last batch; of the empty ones behind it one is the spare. A
+  /// second one stands there when the first batch of the segment between them was lost.
+  private mutating func settleSegments() throws(RecoveryError) {
+    let current = lastBatch?.segment.id ?? segments[0].id
+    while let last = segments.last, last.id > current {
+      segments.removeLast()
+      guard last.id > current + 1 || last.size < LogFormat.sectorSize + limits.maximumBatchSize
+      else {
+        spare = last
+        continue
+      }
+      try recovering { () throws(DiskError) in
+        try disk.remove(SegmentHeader.name(last.id))
+        try disk.syncDirectory()
+      }
+    }
+  }
+
+  private mutating func writeReset(to snapshot: EntryID) throws(RecoveryError) {
+    if segments[segments.count - 1].room < LogFormat.sectorSize { try rotate() }
+    let segment = segments[segments.count - 1]
+    let batch = Batch(
+      sequence: nextSequence, lastEntry: contents.lastEntry, bytesBefore: contents.appendedBytes)
+    batch.append(.reset, snapshot)
+    let header = BatchHeader(
+      segment: segment.id, number: lastNumber + 1, length: batch.length,
+      recordsChecksum: batch.recordsChecksum, previousEnd: lastEnd,
+      previousChecksum: lastChecksum, lastEntryBefore: contents.lastEntry)
+    let checksum = batch.finish(header: header, seed: segment.seed)
+    try recovering { () throws(DiskError) in
+      try disk.write(segment.file, at: segment.end, batch.bytes.readable)
+    }
+    segment.end += batch.bytes.count
+    nextSequence += 1
+    lastNumber += 1
+    lastEnd = segment.end
+    lastChecksum = checksum
+    isSealed = false
+    headers.removeAll()
+    contents.reset(to: snapshot)
+  }
+
+  private mutating func rotate() throws(RecoveryError) {
+    if let spare {
+      self.spare = nil
+      return segments.append(spare)
+    }
+    let id = lastSegment + 1
+    try recovering { () throws(DiskError) in
+      try SegmentPreparer.prepareNow(
+        disk: disk, limits: limits, node: node, random: &random, id: id)
+    }
+    try readSegment(id)
+  }
+}
+
+extension CheckedSector.Fault {
+  func recoveryError(_ name: String) -> RecoveryError {
+    switch self {
+    case .foreign: .foreign("\(name) is not a file of raftkvd")
+    case .damaged: .corrupt("\(name) is not what was written")
+    case .newer(let version): .newerFormat("\(name) has format version \(version)")
+    }
+  }
+}
+
+extension LogStore {
+  /// Opens the log of `node`. `snapshot` is the last entry of the snapshot that was loaded, zero without
+  /// one. A torn tail is cut; any other damage refuses the start.
+  package static func recover(
+    disk: D, limits: LogLimits, node: NodeID, hardState: HardState, snapshot: EntryID,
+    random: Random, clock: @escaping () -> Instant, logger: Logger
+  ) throws(RecoveryError) -> (LogStore<D>, RecoveredLog) {
+    limits.check()
+    var random = random
+    var recovery = LogRecovery(disk: disk, limits: limits, node: node, random: random.fork())
+    try recovery.run(hardState: hardState, snapshot: snapshot)
+    let names = try recovering { () throws(DiskError) in try disk.list() }
+    let preparer = SegmentPreparer(
+      disk: disk, limits: limits, node: node, random: random, spare: recovery.spare, clock: clock)
+    let ballast = Ballast(
+      disk: disk, size: limits.ballastSize, pieceSize: limits.preparationPiece,
+      isPresent: names.contains(BallastFile.name))
+    let store = LogStore(
+      disk: disk, limits: limits, recovery: recovery, preparer: preparer, ballast: ballast,
+      clock: clock, logger: logger)
+    store.contents.markSnapshot(through: snapshot.index)
+    store.resumePreparation()
+    return (store, RecoveredLog(base: recovery.contents.base, entries: recovery.headers))
+  }
+}

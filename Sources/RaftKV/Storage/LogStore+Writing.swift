@@ -1,0 +1,100 @@
+/// The log lane: one write in flight, in the order of batches.
+extension LogStore {
+  /// Writes the next batch, if there is one that was flushed and nothing stands against it.
+  func pump() {
+    guard !hasFailed, !isHeld, writing == nil, let batch = queue.first, let ticket = tickets.last,
+      batch.sequence <= ticket.sequence, makeRoom(LogFormat.padded(batch.length))
+    else { return }
+    queue.removeFirst()
+    sealDeadline = nil
+    write(batch)
+  }
+
+  /// Rotates when the current segment has no room; false while the spare is not there.
+  private func makeRoom(_ size: Int) -> Bool {
+    if current.room >= size { return true }
+    guard let spare = preparer.takeSpare() else {
+      preparer.prepare(current.id + 1)
+      return false
+    }
+    segments.append(spare)
+    preparer.prepare(spare.id + 1)
+    return true
+  }
+
+  private func write(_ batch: Batch) {
+    let segment = current
+    batch.position = Batch.Position(segment: segment.id, offset: segment.end)
+    let header = BatchHeader(
+      segment: segment.id, number: lastNumber + 1, length: batch.length,
+      recordsChecksum: batch.recordsChecksum, previousEnd: lastEnd,
+      previousChecksum: lastChecksum, lastEntryBefore: batch.lastEntryBefore)
+    let checksum = batch.finish(header: header, seed: segment.seed)
+    writing = batch
+    oldestWriteStart = clock()
+    disk.submitWhole(segment.file, at: segment.end, batch.bytes.readable) { [self] error in
+      didWrite(batch, checksum: checksum, error)
+    }
+  }
+
+  private func didWrite(_ batch: Batch, checksum: UInt32, _ error: DiskError?) {
+    guard !hasFailed else { return }
+    if let error { return fail(StorageFailure("the log cannot be written: \(error)")) }
+    let segment = current
+    writing = nil
+    oldestWriteStart = nil
+    batch.isDurable = true
+    segment.end += batch.bytes.count
+    segment.highestIndex = max(segment.highestIndex, batch.highestIndex)
+    lastNumber += 1
+    lastEnd = segment.end
+    lastChecksum = checksum
+    lastDurableSegment = segment.id
+    if batch.isReset { retire(before: segment.id) }
+    contents.shedMemory(to: limits.memoryTail, applied: appliedIndex)
+    pump()
+    if writing == nil, !batch.isSeal { sealDeadline = clock() + limits.sealDelay }
+    reportTickets()
+  }
+
+  /// In order, each once nothing older than it is on its way.
+  func reportTickets() {
+    let pending = writing?.isSeal == false ? writing : queue.first
+    while let ticket = tickets.first, ticket.sequence < pending?.sequence ?? .max {
+      tickets.removeFirst()
+      didPersist(ticket.number)
+    }
+  }
+
+  func didPrepareSegment() {
+    pump()
+    ballast.restore(after: limits.segmentSize)
+  }
+
+  // MARK: Time
+
+  /// When this store next wants `deadlinePassed` to be called.
+  package var deadline: Instant? {
+    guard let sealDeadline, let retry = preparer.retryDeadline else {
+      return sealDeadline ?? preparer.retryDeadline
+    }
+    return min(sealDeadline, retry)
+  }
+
+  /// Seals the idle log, and asks a full disk again.
+  package func deadlinePassed(at now: Instant) {
+    if let sealDeadline, sealDeadline <= now {
+      self.sealDeadline = nil
+      seal()
+    }
+    if let retry = preparer.retryDeadline, retry <= now { preparer.prepare(current.id + 1) }
+  }
+
+  /// A seal has no ticket, opens no segment, and waits for nothing: it is worth that little. It carries no
+  /// term, so it may go while the log is held.
+  private func seal() {
+    guard !hasFailed, writing == nil, queue.isEmpty, current.room >= LogFormat.sectorSize
+    else { return }
+    write(Batch(sequence: 0, lastEntry: lastEntry, bytesBefore: contents.appendedBytes))
+  }
+}

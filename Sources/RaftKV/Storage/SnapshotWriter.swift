@@ -1,0 +1,134 @@
+/// Writes one snapshot: `append` slices, one at a time, then `finish`; or `abandon` at any time.
+///
+/// Completions get the error or nil. After an error the writer is over and what it wrote is removed; a
+/// full disk is such an error, a failed sync on top of it ends the process.
+package final class SnapshotWriter<D: Disk> {
+  private enum Phase {
+    case opening
+    case open
+    case busy
+    case over
+  }
+
+  private let store: SnapshotStore<D>
+  package let lastEntry: EntryID
+  private let limit: Int
+  private let name: String
+  private let temporary: String
+  private var phase = Phase.opening
+  private var isAbandoned = false
+  private var file: FileID?
+  private var pending = ByteBuffer()
+  /// Bytes written; the only offset that the next `append` may have.
+  package private(set) var offset = 0
+  private var synced = 0
+
+  /// Dirty bytes are synced at least this often, so that the log's writes never stand behind more (the
+  /// background lane has at most 1 MiB in flight).
+  private static var syncInterval: Int { 1 << 20 }
+
+  init(store: SnapshotStore<D>, lastEntry: EntryID, limit: Int) {
+    self.store = store
+    self.lastEntry = lastEntry
+    self.limit = limit
+    name = SnapshotName.make(lastEntry)
+    temporary = name + DataDirectory.temporarySuffix
+  }
+
+  /// Whether `append` and `finish` may be called.
+  package var isReady: Bool { phase == .open && !isAbandoned }
+
+  func begin(_ completion: @escaping (DiskError?) -> Void) {
+    disk.submit(.open(temporary, .create)) { [self] result in
+      switch result {
+      case .failure(let error): end(error, completion)
+      case .success(let descriptor):
+        file = FileID(Int32(descriptor))
+        proceed(completion)
+      }
+    }
+  }
+
+  /// Copies `bytes` and writes them. Returns false, and does nothing, where `offset` is not the next one
+  /// or the announced size would be exceeded: a chunk that came twice or out of order.
+  package func append(
+    _ bytes: UnsafeRawBufferPointer, at offset: Int, _ completion: @escaping (DiskError?) -> Void
+  ) -> Bool {
+    guard isReady, offset == self.offset, bytes.count <= limit - offset else { return false }
+    phase = .busy
+    pending.clear()
+    pending.append(bytes)
+    disk.submitWhole(openFile, at: offset, pending.readable) { [self] error in
+      if let error { return end(error, completion) }
+      self.offset += pending.count
+      if self.offset - synced < Self.syncInterval { return proceed(completion) }
+      sync { [self] in
+        synced = self.offset
+        proceed(completion)
+      }
+    }
+    return true
+  }
+
+  /// Makes the snapshot durable and current, then removes older ones.
+  package func finish(_ completion: @escaping (DiskError?) -> Void) {
+    precondition(isReady, "a snapshot is finished after its last slice was written")
+    phase = .busy
+    sync { [self] in
+      guard !isAbandoned else { return end(nil, completion) }
+      publish(completion)
+    }
+  }
+
+  /// Gives the snapshot up. What was begun is finished and then removed; its completion still comes.
+  package func abandon() {
+    isAbandoned = true
+    if phase == .open { end(nil) { _ in } }
+  }
+
+  private var disk: D { store.disk }
+
+  private var openFile: FileID {
+    guard let file else { preconditionFailure("a snapshot is written to an open file") }
+    return file
+  }
+
+  private func proceed(_ completion: (DiskError?) -> Void) {
+    phase = .open
+    if isAbandoned { end(nil) { _ in } }
+    completion(nil)
+  }
+
+  private func sync(_ next: @escaping () -> Void) {
+    disk.submit(.sync(openFile)) { [self] result in
+      if case .failure(let error) = result { return store.onFailure(StorageFailure(error)) }
+      next()
+    }
+  }
+
+  private func publish(_ completion: @escaping (DiskError?) -> Void) {
+    disk.submit(.rename(temporary, to: name)) { [self] result in
+      if case .failure(let error) = result { return end(error, completion) }
+      disk.submit(.syncDirectory) { [self] result in
+        if case .failure(let error) = result { return store.onFailure(StorageFailure(error)) }
+        let published = SnapshotFile(
+          disk: disk, file: openFile, lastEntry: lastEntry, size: offset)
+        file = nil
+        phase = .over
+        store.writer = nil
+        store.didPublish(published)
+        completion(nil)
+      }
+    }
+  }
+
+  private func end(_ error: DiskError?, _ completion: @escaping (DiskError?) -> Void) {
+    phase = .over
+    if let file { disk.close(file) }
+    file = nil
+    disk.submit(.remove(temporary)) { [self] _ in
+      store.writer = nil
+      completion(error)
+    }
+  }
+}

@@ -1,0 +1,119 @@
+/// Makes files that are there as a whole or not at all: a head, then zeros, written and synced piece by
+/// piece under a temporary name, renamed, and the directory synced. Only then may anyone use the file.
+///
+/// Why zeros: a synchronous write into written space changes no metadata, and so costs one disk write.
+/// Why pieces: while one of them is on its way the log's own writes wait for no more than that.
+final class ZeroFile<D: Disk> {
+  private let disk: D
+  private let name: String
+  private let temporary: String
+  private let size: Int
+  private let piece: UnsafeMutableRawBufferPointer
+  private var head: ByteBuffer
+  private var offset = 0
+  private var file: FileID?
+  private let completion: (DiskError?) -> Void
+
+  private init(
+    disk: D, name: String, size: Int, pieceSize: Int, head: consuming ByteBuffer,
+    completion: @escaping (DiskError?) -> Void
+  ) {
+    self.disk = disk
+    self.name = name
+    self.size = size
+    self.completion = completion
+    self.head = head
+    temporary = name + DataDirectory.temporarySuffix
+    piece = .allocate(byteCount: pieceSize, alignment: 16)
+    piece.initializeMemory(as: UInt8.self, repeating: 0)
+  }
+
+  deinit { piece.deallocate() }
+
+  /// Asynchronously. After an error nothing of it is left, unless removing it failed as well.
+  static func make(
+    disk: D, name: String, size: Int, pieceSize: Int, head: consuming ByteBuffer,
+    completion: @escaping (DiskError?) -> Void
+  ) {
+    let work = ZeroFile(
+      disk: disk, name: name, size: size, pieceSize: pieceSize, head: head, completion: completion)
+    work.begin()
+  }
+
+  /// Blocking, at start.
+  static func makeNow(
+    disk: D, name: String, size: Int, pieceSize: Int, head: consuming ByteBuffer
+  ) throws(DiskError) {
+    let work = ZeroFile(disk: disk, name: name, size: size, pieceSize: pieceSize, head: head) { _ in
+    }
+    try work.runNow()
+  }
+
+  private func runNow() throws(DiskError) {
+    do throws(DiskError) { try disk.remove(temporary) } catch {
+      guard error.isNotFound else { throw error }
+    }
+    let file = try disk.open(temporary, .create)
+    defer { disk.close(file) }
+    while let bytes = nextPiece() {
+      try disk.write(file, at: offset, bytes)
+      offset += bytes.count
+    }
+    try disk.sync(file)
+    try disk.rename(temporary, to: name)
+    try disk.syncDirectory()
+  }
+
+  /// The head first, then zeros; nil at the end.
+  private func nextPiece() -> UnsafeRawBufferPointer? {
+    if offset == 0, !head.isEmpty { return head.readable }
+    guard offset < size else { return nil }
+    return UnsafeRawBufferPointer(
+      rebasing: UnsafeRawBufferPointer(piece)[..<min(piece.count, size - offset)])
+  }
+
+  private func begin() {
+    disk.submit(.open(temporary, .create)) { [self] result in
+      switch result {
+      case .success(let descriptor):
+        file = FileID(Int32(descriptor))
+        writeNext()
+      case .failure(let error): completion(error)
+      }
+    }
+  }
+
+  private func writeNext() {
+    guard let file else { preconditionFailure("zeros are written to an open file") }
+    guard let bytes = nextPiece() else { return publish() }
+    disk.submitWhole(file, at: offset, bytes) { [self] error in
+      if let error { return giveUp(error) }
+      offset += bytes.count
+      disk.submit(.sync(file)) { [self] result in
+        if case .failure(let error) = result { return giveUp(error) }
+        writeNext()
+      }
+    }
+  }
+
+  private func publish() {
+    disk.submit(.rename(temporary, to: name)) { [self] result in
+      if case .failure(let error) = result { return giveUp(error) }
+      disk.submit(.syncDirectory) { [self] result in
+        closeFile()
+        if case .failure(let error) = result { return completion(error) }
+        completion(nil)
+      }
+    }
+  }
+
+  private func giveUp(_ error: DiskError) {
+    closeFile()
+    disk.submit(.remove(temporary)) { [self] _ in completion(error) }
+  }
+
+  private func closeFile() {
+    if let file { disk.close(file) }
+    file = nil
+  }
+}

@@ -1,0 +1,375 @@
+import RaftKV
+
+/// What the disk can be asked for, as a fault sees it.
+package enum DiskAccess: Equatable, Sendable {
+  case list, open, size, read, write, truncate, sync, rename, remove, syncDirectory, freeSpace
+}
+
+/// One node's data directory, with the durability of a real one and the faults of a bad one.
+///
+/// - A write goes to the page cache; `sync` makes the file's data and size durable. A write on a `.durable`
+///   file is durable when its completion is delivered, not before.
+/// - Names become durable with `syncDirectory` alone.
+/// - A loss of power turns each sector that is not durable, or under way, into old, new, torn or zero, and
+///   keeps or drops each unsynced create, rename and remove, in any order. No other sector is touched.
+/// - Submissions complete in any order, through `schedule` or through `step`; never inside `submit`.
+///
+/// The same seed gives the same disk.
+package final class SimulatedDisk: Disk {
+  private struct Handle {
+    var file: SimulatedFile
+    var name: String
+    var mode: OpenMode
+  }
+
+  private struct Pending {
+    var id: UInt64
+    var operation: DiskOperation
+    var completion: (DiskResult) -> Void
+  }
+
+  private var directory = SimulatedDirectory()
+  /// By file id; ids are never used twice, so that a call of a dead process meets nothing.
+  private var handles: [Handle?] = []
+  private var pending: [Pending] = []
+  private var nextID: UInt64 = 0
+  private var random: Random
+  private let schedule: ((Interval, @escaping () -> Void) -> Void)?
+
+  // MARK: Faults
+
+  /// Asked before each access, with the file's name; returns an errno to fail with.
+  package var fault: (DiskAccess, String) -> Int32? = { _, _ in nil }
+  /// The size of the file system; nil: endless.
+  package var quota: Int?
+  /// How many writes of 256 come back short.
+  package var shortWrites = 0
+  package var latency = (
+    shortest: Interval.microseconds(50), longest: Interval.microseconds(400)
+  )
+  /// The process dies at this many accesses from now.
+  package var accessesUntilCrash: Int?
+  /// Set when `accessesUntilCrash` came to pass: nothing completes any more, until `crash` is called.
+  package private(set) var hasCrashed = false
+  package private(set) var accessCount = 0
+
+  package init(random: Random, schedule: ((Interval, @escaping () -> Void) -> Void)? = nil) {
+    self.random = random
+    self.schedule = schedule
+  }
+
+  /// The process is gone, and with `losingPower` the page cache too. To be called while what was lent to
+  /// `submit` still lives; afterwards the disk is ready for the next process.
+  package func crash(losingPower: Bool = true) {
+    for operation in pending { interrupt(operation.operation) }
+    pending.removeAll()
+    if losingPower {
+      directory.crash(&random)
+      for entry in directory.entries { entry.file.crash(&random) }
+    }
+    for index in handles.indices { handles[index] = nil }
+    accessesUntilCrash = nil
+    hasCrashed = false
+  }
+
+  /// What an operation that was under way may have done.
+  private func interrupt(_ operation: DiskOperation) {
+    switch operation {
+    case .write(let id, let offset, let pieces):
+      guard let handle = handles[Int(id.rawValue)] else { return }
+      var position = offset
+      for piece in pieces {
+        handle.file.crash(writing: piece, at: position, &random)
+        position += piece.count
+      }
+    case .rename, .remove, .open:
+      if Bool.random(using: &random) { _ = perform(operation) }
+    case .read, .sync, .truncate, .syncDirectory, .freeSpace: break
+    }
+  }
+
+  /// Counts an access; false when the process dies at it.
+  private func survives() -> Bool {
+    if hasCrashed { return false }
+    accessCount += 1
+    guard let left = accessesUntilCrash else { return true }
+    accessesUntilCrash = left - 1
+    hasCrashed = left <= 1
+    return !hasCrashed
+  }
+
+  // MARK: Submitted
+
+  package var isIdle: Bool { pending.isEmpty }
+
+  package func submit(_ operation: DiskOperation, _ completion: @escaping (DiskResult) -> Void) {
+    guard !hasCrashed else { return }
+    nextID += 1
+    let id = nextID
+    pending.append(Pending(id: id, operation: operation, completion: completion))
+    guard let schedule else { return }
+    schedule(random.interval(from: latency.shortest, to: latency.longest)) { [weak self] in
+      self?.complete(id)
+    }
+  }
+
+  /// Without `schedule`: completes one of the operations under way, any of them. False if there is none.
+  package func step() -> Bool {
+    guard !hasCrashed, !pending.isEmpty else { return false }
+    complete(pending[Int.random(in: 0..<pending.count, using: &random)].id)
+    return !hasCrashed
+  }
+
+  private func complete(_ id: UInt64) {
+    guard !hasCrashed, let index = pending.firstIndex(where: { $0.id == id }) else { return }
+    guard survives() else { return }
+    let operation = pending[index]
+    pending.swapAt(index, pending.count - 1)
+    pending.removeLast()
+    operation.completion(perform(operation.operation))
+  }
+
+  private func perform(_ operation: DiskOperation) -> DiskResult {
+    do throws(DiskError) {
+      switch operation {
+      case .open(let name, let mode): return .success(Int(try doOpen(name, mode).rawValue))
+      case .write(let file, let offset, let pieces):
+        return .success(try doWrite(file, at: offset, pieces))
+      case .read(let file, let offset, let buffer):
+        return .success(try doRead(file, at: offset, into: buffer))
+      case .sync(let file): try doSync(file)
+      case .truncate(let file, let size): try doTruncate(file, to: size)
+      case .rename(let source, let target): try doRename(source, to: target)
+      case .remove(let name): try doRemove(name)
+      case .syncDirectory: try doSyncDirectory()
+      case .freeSpace:
+        try check(.freeSpace, "")
+        return .success(max(0, (quota ?? .max) - usedBytes))
+      }
+      return .success(0)
+    } catch {
+      return .failure(error)
+    }
+  }
+
+  // MARK: Blocking
+
+  package func list() throws(DiskError) -> [String] {
+    try enter(.list)
+    return directory.entries.map(\.name)
+  }
+
+  package func open(_ name: String, _ mode: OpenMode) throws(DiskError) -> FileID {
+    try enter(.open, interrupting: .open(name, mode))
+    return try doOpen(name, mode)
+  }
+
+  package func size(_ file: FileID) throws(DiskError) -> Int {
+    try enter(.size)
+    return try handle(file).file.size
+  }
+
+  package func read(
+    _ file: FileID, at offset: Int, into buffer: UnsafeMutableRawBufferPointer
+  ) throws(DiskError) -> Int {
+    try enter(.read)
+    return try doRead(file, at: offset, into: buffer)
+  }
+
+  package func write(
+    _ file: FileID, at offset: Int, _ bytes: UnsafeRawBufferPointer
+  ) throws(DiskError) {
+    try enter(.write, interrupting: .write(file, at: offset, [bytes]))
+    var done = 0
+    while done < bytes.count {
+      let rest = UnsafeRawBufferPointer(rebasing: bytes[done...])
+      done += try doWrite(file, at: offset + done, [rest])
+    }
+  }
+
+  package func truncate(_ file: FileID, to size: Int) throws(DiskError) {
+    try enter(.truncate)
+    try doTruncate(file, to: size)
+  }
+
+  package func sync(_ file: FileID) throws(DiskError) {
+    try enter(.sync)
+    try doSync(file)
+  }
+
+  package func rename(_ source: String, to target: String) throws(DiskError) {
+    try enter(.rename, interrupting: .rename(source, to: target))
+    try doRename(source, to: target)
+  }
+
+  package func remove(_ name: String) throws(DiskError) {
+    try enter(.remove, interrupting: .remove(name))
+    try doRemove(name)
+  }
+
+  package func syncDirectory() throws(DiskError) {
+    try enter(.syncDirectory)
+    try doSyncDirectory()
+  }
+
+  package func close(_ file: FileID) {
+    if handles.indices.contains(Int(file.rawValue)) { handles[Int(file.rawValue)] = nil }
+  }
+
+  /// The errno of calls that a dead process makes.
+  package static let dead: Int32 = 9999
+
+  private func enter(
+    _ access: DiskAccess, interrupting operation: DiskOperation? = nil
+  ) throws(DiskError) {
+    let wasAlive = !hasCrashed
+    guard survives() else {
+      if wasAlive, let operation { interrupt(operation) }
+      throw DiskError(operation: "\(access)", code: Self.dead)
+    }
+  }
+
+  // MARK: Effects
+
+  private func doOpen(_ name: String, _ mode: OpenMode) throws(DiskError) -> FileID {
+    try check(.open, name)
+    let file: SimulatedFile
+    switch (directory.file(name), mode) {
+    case (nil, .create):
+      file = SimulatedFile()
+      directory.link(name, file)
+    case (nil, _): throw DiskError(operation: "open \(name)", code: 2)
+    case (_?, .create): throw DiskError(operation: "open \(name)", code: 17)
+    case (let found?, _): file = found
+    }
+    handles.append(Handle(file: file, name: name, mode: mode))
+    return FileID(Int32(handles.count - 1))
+  }
+
+  private func doWrite(
+    _ id: FileID, at offset: Int, _ pieces: [UnsafeRawBufferPointer]
+  ) throws(DiskError) -> Int {
+    let handle = try handle(id)
+    precondition(handle.mode != .read, "a file opened for reading is not written")
+    let total = pieces.reduce(0) { $0 + $1.count }
+    do throws(DiskError) { try check(.write, handle.name) } catch {
+      var position = offset
+      for piece in pieces {
+        handle.file.crash(writing: piece, at: position, &random)
+        position += piece.count
+      }
+      throw error
+    }
+    if let quota {
+      let missing = handle.file.newPages(at: offset, count: total) * SimulatedFile.pageSize
+      guard missing == 0 || usedBytes + missing <= quota else {
+        throw DiskError(operation: "write \(handle.name)", code: DiskError.noSpace)
+      }
+    }
+    var left = total
+    if shortWrites > 0, total > 1, Int.random(in: 0..<256, using: &random) < shortWrites {
+      left = Int.random(in: 1..<total, using: &random)
+    }
+    var position = offset
+    for piece in pieces where left > 0 {
+      let count = min(left, piece.count)
+      handle.file.write(
+        UnsafeRawBufferPointer(rebasing: piece[..<count]), at: position,
+        durable: handle.mode == .durable)
+      position += count
+      left -= count
+    }
+    return position - offset
+  }
+
+  private func doRead(
+    _ id: FileID, at offset: Int, into buffer: UnsafeMutableRawBufferPointer
+  ) throws(DiskError) -> Int {
+    let handle = try handle(id)
+    try check(.read, handle.name)
+    return handle.file.read(at: offset, into: buffer)
+  }
+
+  private func doSync(_ id: FileID) throws(DiskError) {
+    let handle = try handle(id)
+    do throws(DiskError) { try check(.sync, handle.name) } catch {
+      handle.file.failSync()
+      throw error
+    }
+    handle.file.sync()
+  }
+
+  private func doTruncate(_ id: FileID, to size: Int) throws(DiskError) {
+    let handle = try handle(id)
+    try check(.truncate, handle.name)
+    handle.file.truncate(to: size)
+  }
+
+  private func doRename(_ source: String, to target: String) throws(DiskError) {
+    try check(.rename, source)
+    guard directory.rename(source, to: target) else {
+      throw DiskError(operation: "rename \(source)", code: 2)
+    }
+  }
+
+  private func doRemove(_ name: String) throws(DiskError) {
+    try check(.remove, name)
+    guard directory.unlink(name) else { throw DiskError(operation: "remove \(name)", code: 2) }
+  }
+
+  private func doSyncDirectory() throws(DiskError) {
+    try check(.syncDirectory, "")
+    directory.sync()
+  }
+
+  private func check(_ access: DiskAccess, _ name: String) throws(DiskError) {
+    guard let code = fault(access, name) else { return }
+    throw DiskError(operation: "\(access) \(name)", code: code)
+  }
+
+  private func handle(_ id: FileID) throws(DiskError) -> Handle {
+    guard handles.indices.contains(Int(id.rawValue)), let handle = handles[Int(id.rawValue)]
+    else { throw DiskError(operation: "use a closed file", code: 9) }
+    return handle
+  }
+
+  /// Files without a name take space as long as they are open.
+  private var usedBytes: Int {
+    var pages = directory.entries.reduce(0) { $0 + $1.file.pageCount }
+    var counted: [ObjectIdentifier] = directory.entries.map { ObjectIdentifier($0.file) }
+    for case let handle? in handles where !counted.contains(ObjectIdentifier(handle.file)) {
+      counted.append(ObjectIdentifier(handle.file))
+      pages += handle.file.pageCount
+    }
+    return pages * SimulatedFile.pageSize
+  }
+
+  // MARK: For tests: the disk of a stopped node
+
+  package var names: [String] { directory.entries.map(\.name) }
+
+  package func contents(of name: String) -> [UInt8] {
+    guard let file = directory.file(name) else { return [] }
+    return [UInt8](unsafeUninitializedCapacity: file.size) { buffer, count in
+      count = file.read(at: 0, into: UnsafeMutableRawBufferPointer(buffer))
+    }
+  }
+
+  /// Durable at once. Creates the file if there is none.
+  package func put(_ bytes: [UInt8], at offset: Int = 0, in name: String) {
+    let file = directory.file(name) ?? SimulatedFile()
+    if directory.file(name) == nil { directory.link(name, file) }
+    bytes.withUnsafeBytes { file.write($0, at: offset, durable: true) }
+    directory.sync()
+  }
+
+  package func flipBit(_ bit: Int, at offset: Int, in name: String) {
+    let byte = contents(of: name)[offset]
+    put([byte ^ (1 << UInt8(bit))], at: offset, in: name)
+  }
+
+  package func delete(_ name: String) {
+    _ = directory.unlink(name)
+    directory.sync()
+  }
+}
