@@ -7,7 +7,7 @@
 #include <uv.h>
 
 // CRC32C (Castagnoli, reflected) over raw bytes, without the initial and final inversion. The
-// processor has an instruction for it, which Swift cannot name; this is the whole reason for C here.
+// processor has an instruction for it, which Swift cannot name.
 // Where it is missing, `raftkv_crc32c_available` says 0 and the caller uses its table instead.
 
 #if defined(__x86_64__)
@@ -44,5 +44,11 @@ static inline uint32_t raftkv_crc32c_hardware(
 
 static inline int raftkv_crc32c_available(void) { return 0; }
 #endif
+
+// Has libuv count the time it sleeps. uv_loop_configure is variadic, which Swift cannot call; the
+// option exists since libuv 1.39, so it cannot fail.
+static inline void raftkv_loop_measure_idle_time(uv_loop_t *loop) {
+  (void)uv_loop_configure(loop, UV_METRICS_IDLE_TIME);
+}
 
 #endif
