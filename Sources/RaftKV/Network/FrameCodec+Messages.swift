@@ -12,8 +12,10 @@
 /// heartbeatReply  u64 round · u8 1 if full
 /// timeoutNow      nothing
 /// snapshotChunk   entry id last · u64 offset · u64 total · u64 round · u32 size · u32 zero · bytes
-/// snapshotReply   entry id last · u64 offset · u64 round · u8 1 if installed
+/// snapshotReply   entry id last · u64 offset · u64 round
 /// removed         u64 index of the configuration that lacks the receiver
+/// diverged        u64 index at which the receiver's state differs from a majority's
+/// diverged        u64 index at which the receiver's state differs from a majority's
 ///
 /// entry id: u64 index · u64 term
 /// ```
@@ -73,20 +75,18 @@ extension ByteBuffer {
       append(reply.lastEntry)
       append(reply.offset)
       append(reply.round)
-      append(flag: reply.installed)
-    case .removed(let index):
+    case .removed(let index), .diverged(let index):
       append(index.rawValue)
     }
   }
 
   private mutating func append(_ request: AppendRequest, records: UnsafeRawBufferPointer) {
-    var size = 0
-    for entry in request.entries { size += EntryRecord.size(payload: Int(entry.size)) }
-    precondition(size == records.count, "an append's records are those its headers describe")
+    precondition(
+      records.count >= request.count * EntryRecord.headerSize, "an append's records travel with it")
     append(request.previous)
     append(request.leaderCommit.rawValue)
     append(request.round)
-    append(UInt32(request.entries.count))
+    append(UInt32(request.count))
     append(UInt32(0))
     append(records)
   }
@@ -165,6 +165,7 @@ extension Message {
     case .snapshotChunk: .snapshotChunk
     case .snapshotReply: .snapshotReply
     case .removed: .removed
+    case .diverged: .diverged
     }
   }
 
@@ -198,12 +199,12 @@ extension ByteReader {
     case .timeoutNow: return .timeoutNow
     case .snapshotChunk: return readSnapshotChunk().map(Message.snapshotChunk)
     case .snapshotReply:
-      guard let last = readEntryID(), let offset = readCounter(), let round = read(UInt64.self),
-        let installed = readFlag()
+      guard let last = readEntryID(), let offset = readCounter(), let round = read(UInt64.self)
       else { return nil }
-      return .snapshotReply(
-        SnapshotReply(lastEntry: last, offset: offset, installed: installed, round: round))
+      return .snapshotReply(SnapshotReply(lastEntry: last, offset: offset, round: round))
     case .removed: return readIndex().map(Message.removed(by:))
+    case .diverged: return readIndex().map(Message.diverged(at:))
+    case .diverged: return readIndex().map(Message.diverged(at:))
     case .hello, .welcome, .refusal, .keepAlive: return nil
     }
   }

@@ -61,6 +61,7 @@ package enum FrameType: UInt8, Sendable {
   case snapshotChunk = 23
   case snapshotReply = 24
   case removed = 25
+  case diverged = 26
 }
 
 /// Why a connection's bytes cannot be frames. Each of them ends the connection.

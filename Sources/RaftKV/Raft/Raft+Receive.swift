@@ -53,7 +53,7 @@ extension Raft {
       receive(reply, from: peer, at: now, into: &effects)
     case .append, .heartbeat, .snapshotChunk:
       preconditionFailure("two leaders in term \(currentTerm)")
-    case .timeoutNow, .removed, .voteRequest, .voteReply:
+    case .timeoutNow, .removed, .diverged, .voteRequest, .voteReply:
       break
     }
   }
@@ -77,7 +77,7 @@ extension Raft {
       campaign(isTransfer: true, at: now, into: &effects)
     case .removed(let index):
       learnRemoval(by: index, into: &effects)
-    case .appendReply, .heartbeatReply, .snapshotReply, .voteRequest, .voteReply:
+    case .appendReply, .heartbeatReply, .snapshotReply, .voteRequest, .voteReply, .diverged:
       break  // Late answers to a leadership that is over.
     }
   }

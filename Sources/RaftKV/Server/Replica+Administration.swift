@@ -150,7 +150,9 @@ extension Replica {
 
   private func didNotDiscover(_ join: Administration.Join, _ failure: DiscoveryFailure) {
     // A member that is down is a member all the same.
-    if case .unreachable = failure, let member = raft.configuration.member(named: join.name),
+    var isRefusal = false
+    if case .refused = failure { isRefusal = true }
+    if !isRefusal, let member = raft.configuration.member(named: join.name),
       member.raftAddress == join.raftAddress, member.role == .voter,
       join.httpAddress == nil || join.httpAddress == member.httpAddress
     {
@@ -288,21 +290,32 @@ extension Reply {
     .failure(Failure(status: 409, code: code, message: message))
   }
 
-  static let noSuccessor = conflict(
-    "no_successor",
-    "This node leads and no other voter can take over: start one, or remove another node first.")
-  static let lastVoter = conflict(
-    "last_voter", "The last voter cannot be removed: stop the process instead.")
-  static let wouldLoseQuorum = conflict(
-    "would_lose_quorum",
-    "Without this node, the voters heard from lately are no majority: start one of those that are down "
-      + "first, or repeat with &force=true if they are lost.")
-  static let tooManyMembers = conflict(
-    "too_many_members", "A cluster has at most \(Configuration.maximumMembers) members.")
-  static let unknownChange = Reply.failure(
-    Failure(
-      status: 504, code: "unknown_outcome",
-      message: "Leadership moved while the change was under way: look at /status, then try again."))
+  static var noSuccessor: Reply {
+    conflict(
+      "no_successor",
+      "This node leads and no other voter can take over: start one, or remove another node first.")
+  }
+  static var lastVoter: Reply {
+    conflict(
+      "last_voter", "The last voter cannot be removed: stop the process instead.")
+  }
+  static var wouldLoseQuorum: Reply {
+    conflict(
+      "would_lose_quorum",
+      "Without this node, the voters heard from lately are no majority: start one of those that are down "
+        + "first, or repeat with &force=true if they are lost.")
+  }
+  static var tooManyMembers: Reply {
+    conflict(
+      "too_many_members", "A cluster has at most \(Configuration.maximumMembers) members.")
+  }
+  static var unknownChange: Reply {
+    .failure(
+      Failure(
+        status: 504, code: "unknown_outcome",
+        message: "Leadership moved while the change was under way: look at /status, then try again."
+      ))
+  }
 
   static func unknownMember(_ name: String) -> Reply {
     .failure(
@@ -325,20 +338,19 @@ extension Reply {
     .failure(
       Failure(
         status: 504, code: "join_stalled",
-        message: "\(name) made no progress for ten seconds and was removed again: look at its log, then "
+        message:
+          "\(name) made no progress for ten seconds and was removed again: look at its log, then "
           + "join it again."))
   }
 
   static func discovery(_ failure: DiscoveryFailure, _ name: String, _ address: String) -> Reply {
-    switch failure {
-    case .unreachable(let reason):
-      .failure(
-        Failure(
-          status: 504, code: "unreachable",
-          message: "No raftkvd answered at \(address) (\(reason)); nothing was changed. Start it there "
-            + "first."))
-    case .refused(let sentence):
-      conflict("refused", "The node at \(address) cannot join as \(name): \(sentence)")
+    if case .refused(let refusal) = failure {
+      return conflict("refused", "The node at \(address) cannot join: \(refusal.sentence).")
     }
+    return .failure(
+      Failure(
+        status: 504, code: "unreachable",
+        message: "No raftkvd answered as \(name) at \(address) (\(failure)); nothing was changed. "
+          + "Start it there first."))
   }
 }

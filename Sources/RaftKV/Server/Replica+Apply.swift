@@ -36,7 +36,6 @@ extension Replica {
             + "proposed it", .unknownCommand)
       }
     }
-    divergence.remember(store.stateHash, at: id.index, every: settings.stateHashInterval)
     guard let item = writes.remove(at: id.index) else { return }
     guard item.term == id.term else { return replies.reply(.unknownOutcome, to: item.token) }
     switch result {

@@ -8,7 +8,8 @@ extension Replica {
     switch envelope.message {
     case .append(let request) where request.count > 0: sendEntries(envelope, request)
     case .snapshotChunk(let chunk): sendChunk(envelope, chunk)
-    case .appendReply, .heartbeatReply: transport.send(envelope, report: stateHashReport, payload: .empty)
+    case .appendReply, .heartbeatReply:
+      transport.send(envelope, report: stateHashReport, payload: .empty)
     default: transport.send(envelope, report: nil, payload: .empty)
     }
   }
@@ -86,27 +87,28 @@ extension Replica {
   // MARK: State hashes
 
   /// The newest remembered hash goes with every answer; it is a few bytes.
-  private var stateHashReport: StateHashReport? { divergence.newest }
+  private var stateHashReport: StateHashReport? { store.history.latest }
 
   /// Compares what members report at equal index. The leader stops the one that disagrees with a majority,
   /// itself included; without a majority it raises an alarm and stops nobody.
   private func judge(_ report: StateHashReport, from peer: NodeID) {
-    guard raft.role == .leader, raft.configuration.contains(peer) else { return }
+    guard raft.role == .leader, raft.configuration.contains(peer),
+      let own = store.history.report(at: report.index)
+    else { return }
     let verdict = divergence.note(
-      report, from: peer, ourselves: raft.id, voters: raft.configuration.voters)
+      report, from: peer, own: own, by: raft.id, voters: raft.configuration.voters)
     switch verdict {
     case .agreed: return
-    case .undecided(let index):
+    case .undecided:
       logger.error(
-        "the state at \(index) differs between members and no majority agrees: compare their stateHash "
-          + "in /status, and keep the data of all of them")
-    case .deviant(let deviant, let index) where deviant == raft.id: stopDiverged(at: index)
-    case .deviant(let deviant, let index):
-      logger.error("the state of \(nameOf(deviant)) at \(index) differs from the majority's: it must stop")
-      transport.send(
-        Envelope(
-          from: raft.id, to: deviant, term: raft.currentTerm, message: .diverged(at: index)),
-        report: nil, payload: .empty)
+        "the state at \(own.index) differs between members and no majority agrees: compare their "
+          + "stateHash in /status, and keep the data of all of them")
+    case .deviant(raft.id): stopDiverged(at: own.index)
+    case .deviant(let deviant):
+      logger.error("\(nameOf(deviant)) differs from the majority at \(own.index): it must stop")
+      let envelope = Envelope(
+        from: raft.id, to: deviant, term: raft.currentTerm, message: .diverged(at: own.index))
+      transport.send(envelope, report: nil, payload: .empty)
     }
   }
 
@@ -163,4 +165,50 @@ extension Replica: TransportDelegate {
   }
 
   package var configuration: Configuration { raft.configuration }
+
+  package var localIdentity: LocalIdentity {
+    LocalIdentity(
+      cluster: identity.cluster, name: settings.name, id: raft.id,
+      memberSince: raft.configuration.member(raft.id)?.memberSince ?? .zero, nonce: nonce,
+      raftAddress: settings.raftAddress, httpAddress: settings.httpAddress)
+  }
+
+  /// A cluster counts us as a member: its id becomes ours, durably, before a message of its is heard.
+  package func adopt(_ cluster: ClusterID, then completion: @escaping (Bool) -> Void) {
+    if identity.cluster == cluster { return completion(true) }
+    guard identity.cluster == .none, !isAdopting else { return completion(false) }
+    isAdopting = true
+    logger.info("joins cluster \(cluster)")
+    identities.join(cluster) { [unowned self] in
+      isAdopting = false
+      completion(true)
+    }
+  }
+
+  package func didRefuse(_ hello: Hello, _ refusal: Refusal) {
+    logger.warning("refused \(hello.sender.name) (\(hello.raftAddress)): \(refusal.sentence)")
+    // Somebody counts on our name as a member of an existing cluster, but on other data.
+    guard hello.target.name == settings.name, hello.target.memberSince > .zero,
+      hello.cluster != identity.cluster, hello.target.id != raft.id
+    else { return }
+    if raft.configuration.members.count == 1, !isInOtherCluster {
+      isInOtherCluster = true
+      logger.error(
+        "cluster \(hello.cluster) counts \(settings.name) as its member: this node was bootstrapped by "
+          + "mistake and takes no writes")
+    }
+  }
+
+  package func didMeetRefusal(from peer: NodeID, _ refusal: Refusal) {
+    logger.debug("\(nameOf(peer)) refused us: \(refusal.sentence)")
+  }
+
+  // MARK: Membership
+
+  /// The engine's configuration changed: talk to its members.
+  func didChangeConfiguration() {
+    seenConfiguration = raft.configurations.currentIndex
+    if raft.configuration.contains(raft.id) { hasBeenMember = true }
+    transport.setPeers(raft.configuration.members.filter { $0.id != raft.id }.map(Peer.init))
+  }
 }

@@ -10,11 +10,11 @@ extension Replica: RequestHandler {
     case .get(let key, .consistent): return readByRound(key, token)
     case .put(let key, let value):
       command.clear()
-      Command.encodePut(key: key, value: value, clock: wallClock(), into: &command)
+      Command.put(key: key, value: value, clock: wallClock()).encode(into: &command)
       return write(isDelete: false, token)
     case .delete(let key):
       command.clear()
-      Command.encodeDelete(key: key, clock: wallClock(), into: &command)
+      Command.delete(key: key, clock: wallClock()).encode(into: &command)
       return write(isDelete: true, token)
     case .join(let name, let raftAddress, let httpAddress):
       return handleJoin(name, raftAddress, httpAddress, token)
@@ -124,37 +124,51 @@ extension Replica: RequestHandler {
 }
 
 extension Reply {
-  static let overloaded = Reply.failure(
-    Failure(
-      status: 503, code: "overloaded", message: "Too many requests are waiting; try again.",
-      retryAfter: 1))
-  static let noLeader = Reply.failure(
-    Failure(
-      status: 503, code: "no_leader",
-      message: "No leader is known right now; the request was not accepted, try again.",
-      retryAfter: 1))
-  static let notInCluster = Reply.failure(
-    Failure(
-      status: 503, code: "not_in_cluster",
-      message: "This node waits to be joined: GET /join?id=ID&addr=ADDR on a member.",
-      retryAfter: 1))
-  static let removedFromCluster = Reply.failure(
-    Failure(
-      status: 503, code: "removed",
-      message: "This node was removed from its cluster; ask another node.", retryAfter: 1))
-  static let otherCluster = Reply.failure(
-    Failure(
-      status: 503, code: "other_cluster",
-      message: "An existing cluster counts this node as its member: this one was bootstrapped by "
-        + "mistake and takes no writes. Stop it, remove its old name there, empty its data directory "
-        + "and start it with -join.",
-      retryAfter: 10))
-  static let diskFull = Reply.failure(
-    Failure(
-      status: 507, code: "disk_full",
-      message: "The disk is full: reads and deletes go on, writes wait for space."))
-  static let unknownOutcome = Reply.failure(
-    Failure(
-      status: 504, code: "unknown_outcome",
-      message: "The write may or may not have taken effect; read the key before trying again."))
+  static var overloaded: Reply {
+    .failure(
+      Failure(
+        status: 503, code: "overloaded", message: "Too many requests are waiting; try again.",
+        retryAfter: 1))
+  }
+  static var noLeader: Reply {
+    .failure(
+      Failure(
+        status: 503, code: "no_leader",
+        message: "No leader is known right now; the request was not accepted, try again.",
+        retryAfter: 1))
+  }
+  static var notInCluster: Reply {
+    .failure(
+      Failure(
+        status: 503, code: "not_in_cluster",
+        message: "This node waits to be joined: GET /join?id=ID&addr=ADDR on a member.",
+        retryAfter: 1))
+  }
+  static var removedFromCluster: Reply {
+    .failure(
+      Failure(
+        status: 503, code: "removed",
+        message: "This node was removed from its cluster; ask another node.", retryAfter: 1))
+  }
+  static var otherCluster: Reply {
+    .failure(
+      Failure(
+        status: 503, code: "other_cluster",
+        message: "An existing cluster counts this node as its member: this one was bootstrapped by "
+          + "mistake and takes no writes. Stop it, remove its old name there, empty its data directory "
+          + "and start it with -join.",
+        retryAfter: 10))
+  }
+  static var diskFull: Reply {
+    .failure(
+      Failure(
+        status: 507, code: "disk_full",
+        message: "The disk is full: reads and deletes go on, writes wait for space."))
+  }
+  static var unknownOutcome: Reply {
+    .failure(
+      Failure(
+        status: 504, code: "unknown_outcome",
+        message: "The write may or may not have taken effect; read the key before trying again."))
+  }
 }

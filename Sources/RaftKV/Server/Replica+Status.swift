@@ -2,7 +2,7 @@
 extension Replica {
   func status() -> Status {
     Status(
-      version: settings.version, clusterID: identity.clusterID, name: settings.name,
+      version: settings.version, clusterID: identity.cluster, name: settings.name,
       role: roleDescription, term: raft.currentTerm, leader: leaderDescription,
       lastIndex: raft.lastIndex, commitIndex: raft.commitIndex, appliedIndex: appliedIndex,
       stateHash: store.stateHash, uptime: now - startedAt,

@@ -42,7 +42,7 @@ extension Replica {
     if let since = oldestDiskWrite, raft.storage != .hung {
       earliest = min(earliest, since + hungAfter)
     }
-    if let due = log.sealDeadline { earliest = min(earliest, due) }
+    if let due = log.deadline { earliest = min(earliest, due) }
     return earliest
   }
 
@@ -63,7 +63,7 @@ extension Replica {
       return requestAnotherTurn()
     case .polled: timer = .idle
     }
-    log.sealIfDue(now)
+    log.deadlinePassed(at: now)
     guard now >= raft.deadline else { return }
     // Far too late: the process stood still, and one poll may not have read all that waits.
     let lateness = now - raft.deadline
@@ -171,7 +171,9 @@ extension Replica {
 
   /// Leadership came, went, or has another holder: clients that waited on the old one are told.
   private func noticeLeadership() {
-    if seenRole == .leader, raft.role != .leader || raft.currentTerm != seenTerm { lostLeadership() }
+    if seenRole == .leader, raft.role != .leader || raft.currentTerm != seenTerm {
+      lostLeadership()
+    }
     if isSettled { leaderlessSince = nil } else if leaderlessSince == nil { leaderlessSince = now }
     if raft.configurations.currentIndex != seenConfiguration { didChangeConfiguration() }
     seenRole = raft.role
@@ -184,6 +186,7 @@ extension Replica {
     for item in writes.removeAll() { replies.reply(.unknownOutcome, to: item.token) }
     reads.removeAll { replies.reply(.noLeader, to: $0) }
     deferred.removeAll()
+    sending.removeAll()
     abandonAdministration()
   }
 

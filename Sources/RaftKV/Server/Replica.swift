@@ -19,38 +19,46 @@ package final class Replica<D: Disk, T: Transport, Replies: ReplySink> {
   let hardStateStore: HardStateStore<D>
   let snapshots: SnapshotStore<D>
   let identities: IdentityStore<D>
-  package internal(set) var identity: Identity
-  package internal(set) var store: KeyValueStore
+  package let store: KeyValueStore
+  /// Random per start: tells this process from one that ran here before.
+  package let nonce: UInt64
 
-  // Wired once, at start; the transport and the connections outlive no turn of ours.
-  package unowned(unsafe) var transport: T!
-  package unowned(unsafe) var replies: Replies!
+  /// Wired once, at start, and taken away at the end: they hold this replica too.
+  package var transport: T!
+  package var replies: Replies!
   /// The loop shall come round again at once: there is work left.
   package var requestAnotherTurn: () -> Void = {}
-  /// The node must end: the reason, and the exit code that documents it.
+  /// The node must end. Called at most once.
   package var onFatal: (FatalError) -> Void = { _ in }
 
   // MARK: Clients
 
   var writes = PendingReplies()
   var reads = PendingReads()
-  /// Since when nobody leads, as far as this node knows; nil while someone does.
+  /// Since when a client could not be served nor sent anywhere; nil while it could.
   var leaderlessSince: Instant?
-  /// Requests held until leadership is settled.
+  /// Requests held until leadership is settled. At most `maximumHeld`.
   var heldCount = 0
   var command = ByteBuffer()
   var administration = Administration()
+  /// Another cluster's nodes take us for their member: this one was bootstrapped by mistake.
+  var isInOtherCluster = false
+  package internal(set) var isStopping = false
 
   // MARK: Turn
 
+  /// The clock as of the last event.
   var now: Instant
   var timer = TimerJudgement.idle
+  /// One late wake-up was put down to a pause; the next one counts.
+  var hasExcusedStall = false
   let startedAt: Instant
-  /// As `raft` was when last looked at, to notice what changed.
-  var seenRole = Role.follower
-  var seenLeader = NodeID.none
-  var isStopping = false
   var hasFailed = false
+  /// As it was when last looked at, to notice what changed.
+  var seenRole = Role.follower
+  var seenTerm = Term.zero
+  var seenConfiguration: LogIndex?
+  var hasBeenMember = false
 
   // MARK: Peers
 
@@ -58,20 +66,24 @@ package final class Replica<D: Disk, T: Transport, Replies: ReplySink> {
   /// Messages that wait for entries to be read from disk, by peer, in order.
   var deferred: [NodeID: Deque<Envelope>] = [:]
   var divergence = DivergenceWatch()
-  /// The newest state hash each peer was told.
-  var reportedIndex = LogIndex.zero
+  /// The cluster's id is being written.
+  var isAdopting = false
 
   // MARK: Apply and snapshots
 
-  var appliedIndex: LogIndex { store.appliedIndex }
+  package var appliedIndex: LogIndex { store.appliedIndex }
   /// Entries are being read from disk to be applied.
   var isLoadingEntries = false
+  /// The snapshot of our own that is being written.
   var outgoing: OutgoingSnapshot<D>?
+  /// The snapshot that the leader is sending us.
   var incoming: IncomingSnapshot<D>?
-  var dismantling: [Dismantler] = []
-  var lastSnapshotSize = 0
+  /// Snapshots that are being sent, by receiver: kept open though a newer one may take their place.
+  var sending: [NodeID: SnapshotFile<D>] = [:]
+  var dismantler = Dismantler()
+  var lastSnapshotAttempt: Instant
 
-  package enum TimerJudgement {
+  enum TimerJudgement {
     case idle
     /// It fired; first the loop polls once more, so that buffered heartbeats are read (H1).
     case fired
@@ -79,9 +91,36 @@ package final class Replica<D: Disk, T: Transport, Replies: ReplySink> {
   }
 
   package init(
-    settings: ReplicaSettings, opened: consuming OpenedStorage<D>, logger: Logger, seed: UInt64,
+    settings: ReplicaSettings, recovered: consuming RecoveredNode<D>, logger: Logger, seed: UInt64,
     clock: @escaping () -> Instant, wallClock: @escaping () -> UInt64
   ) {
-    fatalError()
+    self.settings = settings
+    self.logger = logger
+    self.clock = clock
+    self.wallClock = wallClock
+    var random = Random(seed: seed)
+    nonce = random.next()
+    now = clock()
+    startedAt = now
+    lastSnapshotAttempt = now
+    log = recovered.log
+    hardStateStore = recovered.hardState
+    snapshots = recovered.snapshots
+    identities = recovered.identity
+    store = KeyValueStore(recovered.state, hashInterval: UInt64(settings.stateHashInterval))
+    raft = Raft(
+      id: recovered.identity.identity.node, parameters: settings.parameters,
+      recovered: recovered.raft, seed: random.next(), at: now)
+    log.didPersist = { [unowned self] in didPersist(ticket: $0) }
+    hardStateStore.didPersist = { [unowned self] in didPersistHardState($0) }
+    let onFailure: (StorageFailure) -> Void = { [unowned self] failure in
+      fail(failure.description, failure.isCorruption ? .corruptData : .diskFailure)
+    }
+    log.onFailure = onFailure
+    hardStateStore.onFailure = onFailure
+    snapshots.onFailure = onFailure
+    identities.onFailure = onFailure
   }
+
+  package var identity: Identity { identities.identity }
 }

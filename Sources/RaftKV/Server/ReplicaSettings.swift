@@ -32,6 +32,8 @@ package struct ReplicaSettings: Sendable {
   package var sliceBudget = Interval.milliseconds(2)
   /// Bytes of a snapshot encoded or read at a time.
   package var snapshotSliceBytes = 256 << 10
+  /// On a full disk, a snapshot is tried this often.
+  package var fullDiskRetry = Interval.seconds(10)
   /// Entries between two remembered state hashes.
   package var stateHashInterval = 1024
 

@@ -11,6 +11,8 @@ package final class SnapshotStore<D: Disk> {
   private var isRemoving = false
   /// At most one snapshot is written at a time, local or received.
   var writer: SnapshotWriter<D>?
+  /// Whether `beginWriting` may be called.
+  package var isIdle: Bool { writer == nil }
 
   /// Wired once. Called when a sync fails: the process must end (G2).
   package var onFailure: (StorageFailure) -> Void = { _ in }

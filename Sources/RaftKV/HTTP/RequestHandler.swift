@@ -1,0 +1,3 @@
+package protocol RequestHandler: AnyObject {
+  func handle(_ request: ClientRequest, token: RequestToken) -> Disposition
+}

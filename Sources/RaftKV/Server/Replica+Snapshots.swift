@@ -1,0 +1,270 @@
+/// Snapshots: written from a frozen state while writes go on, sent to followers chunk by chunk, and received
+/// from the leader. All in slices, so that heartbeats and reads go on (F6).
+
+/// A snapshot of our own on its way to the disk.
+final class OutgoingSnapshot<D: Disk> {
+  let writer: SnapshotWriter<D>
+  var encoder: SnapshotEncoder
+  var buffer = ByteBuffer()
+  var isEncoded = false
+
+  init(_ encoder: SnapshotEncoder, _ writer: SnapshotWriter<D>) {
+    self.encoder = encoder
+    self.writer = writer
+  }
+}
+
+/// A snapshot that the leader is sending: checked as it comes, and written beside.
+final class IncomingSnapshot<D: Disk> {
+  let lastEntry: EntryID
+  let total: UInt64
+  let writer: SnapshotWriter<D>
+  var decoder = SnapshotDecoder()
+  /// The chunk that waits for the file to be opened or written.
+  var chunk = ByteBuffer()
+  /// Bytes stored or being stored.
+  var offset = 0
+
+  init(_ chunk: SnapshotChunk, _ writer: SnapshotWriter<D>) {
+    lastEntry = chunk.lastEntry
+    total = chunk.total
+    self.writer = writer
+  }
+}
+
+extension Replica {
+  /// What a turn does for snapshots, after everything else.
+  func stepSnapshots() {
+    adoptFinishedSnapshot()
+    if incoming != nil, raft.incomingSnapshot == nil { abandonIncoming() }
+    if outgoing != nil { return encodeSlice() }
+    if isSnapshotDue { beginSnapshot() }
+  }
+
+  func stepDismantling() {
+    guard !dismantler.isEmpty else { return }
+    // About a millisecond's worth of entries.
+    if !dismantler.step(budget: 4096) { requestAnotherTurn() }
+  }
+
+  // MARK: Our own
+
+  /// "A snapshot is due when both are reached": enough entries, and enough bytes to be worth one. A full
+  /// disk makes it due at once: it is what frees space.
+  private var isSnapshotDue: Bool {
+    guard snapshots.isIdle, incoming == nil, !hasFailed else { return false }
+    let last = raft.snapshot?.lastEntry.index ?? .zero
+    guard appliedIndex > max(last, raft.outline.base.index) else { return false }
+    let bytes = raft.outline.bytes(after: max(last, raft.outline.base.index), through: appliedIndex)
+    if bytes >= settings.snapshotBytesLimit { return true }
+    if raft.storage == .full {
+      return now - lastSnapshotAttempt >= settings.fullDiskRetry
+    }
+    let wanted = max(settings.snapshotBytes, Int(raft.snapshot?.total ?? 0))
+    return bytes >= wanted && appliedIndex - last >= settings.snapshotEntries
+  }
+
+  private func beginSnapshot() {
+    lastSnapshotAttempt = now
+    let lastEntry = EntryID(index: appliedIndex, term: raft.outline.term(at: appliedIndex)!)
+    let item = raft.configurations.item(at: appliedIndex)
+    let metadata = SnapshotMetadata(
+      clusterID: identity.cluster, lastEntry: lastEntry, configuration: item.configuration,
+      configurationIndex: item.index)
+    // Frozen here, in O(1); writes go on in copies of what they touch.
+    let encoder = SnapshotEncoder(store.snapshot(), metadata)
+    let begin = { [self] in
+      guard snapshots.isIdle, outgoing == nil else { return }
+      let writer = snapshots.beginWriting(lastEntry) { [unowned self] in didWriteSlice($0) }
+      outgoing = OutgoingSnapshot(encoder, writer)
+      logger.info("takes a snapshot of \(lastEntry)")
+    }
+    // A full disk: the ballast makes room for it.
+    if raft.storage == .full { log.releaseBallast(begin) } else { begin() }
+  }
+
+  private func encodeSlice() {
+    // A busy writer's completion brings the next turn.
+    guard let outgoing, outgoing.writer.isReady else { return }
+    if outgoing.isEncoded {
+      return outgoing.writer.finish { [unowned self] in didFinishSnapshot($0) }
+    }
+    outgoing.buffer.clear()
+    outgoing.isEncoded = outgoing.encoder.encode(
+      into: &outgoing.buffer, budget: settings.snapshotSliceBytes)
+    let isTaken = outgoing.writer.append(
+      outgoing.buffer.readable, at: outgoing.writer.offset
+    ) { [unowned self] in didWriteSlice($0) }
+    precondition(isTaken, "a ready writer takes the next slice")
+  }
+
+  private func didWriteSlice(_ error: DiskError?) {
+    guard let error else { return }
+    logger.warning("the snapshot could not be written: \(error)")
+    dropOutgoing()
+  }
+
+  private func didFinishSnapshot(_ error: DiskError?) {
+    if let error { logger.warning("the snapshot could not be written: \(error)") }
+    dropOutgoing()
+    adoptFinishedSnapshot()
+  }
+
+  private func dropOutgoing() {
+    guard let over = outgoing else { return }
+    outgoing = nil
+    dismantler.take(over.encoder.state.map)
+  }
+
+  /// The engine learns of the newest durable snapshot, and lets the log before it go. Not before our own log
+  /// has reached it: a received snapshot may be ahead of what we have applied.
+  private func adoptFinishedSnapshot() {
+    guard let file = snapshots.current, file.lastEntry != raft.snapshot?.lastEntry,
+      file.lastEntry.index <= min(appliedIndex, raft.applicableIndex),
+      file.lastEntry.index > raft.snapshot?.lastEntry.index ?? .zero
+    else { return }
+    // On a full disk every byte counts more than a follower's convenience.
+    let tail = raft.storage == .full ? 0 : settings.keptTailBytes
+    raft.didSaveSnapshot(
+      Raft.SnapshotInfo(lastEntry: file.lastEntry, total: UInt64(file.size)), keepingTail: tail,
+      into: &effects)
+    performLogEdits()
+    logger.info("has a snapshot of \(file.lastEntry), \(file.size) bytes")
+  }
+
+  // MARK: Sending one
+
+  func sendChunk(_ envelope: Envelope, _ chunk: SnapshotChunk) {
+    let peer = envelope.to
+    guard let file = snapshotFile(chunk.lastEntry, for: peer) else {
+      return raft.snapshotUnavailable(for: peer)
+    }
+    file.read(at: Int(chunk.offset), count: Int(chunk.size)) { [weak self] result in
+      guard let self, !hasFailed, raft.role == .leader, raft.currentTerm == envelope.term else {
+        return
+      }
+      switch result {
+      case .success(let bytes) where bytes.count == Int(chunk.size):
+        transport.send(envelope, report: nil, payload: bytes)
+      case .success: raft.snapshotUnavailable(for: peer)
+      case .failure(let error): fail("the snapshot cannot be read: \(error)", .diskFailure)
+      }
+    }
+  }
+
+  private func snapshotFile(_ lastEntry: EntryID, for peer: NodeID) -> SnapshotFile<D>? {
+    if let file = sending[peer], file.lastEntry == lastEntry { return file }
+    guard let file = snapshots.current, file.lastEntry == lastEntry else { return nil }
+    sending[peer] = file
+    return file
+  }
+
+  // MARK: Receiving one
+
+  /// The next chunk of a snapshot; the engine has checked that it is.
+  func store(_ bytes: UnsafeRawBufferPointer, of chunk: SnapshotChunk, isFirst: Bool) {
+    if isFirst { beginIncoming(chunk) }
+    guard incoming?.lastEntry == chunk.lastEntry, bytes.count == Int(chunk.size) else {
+      return raft.rejectSnapshot(chunk.lastEntry)
+    }
+    do throws(SnapshotError) {
+      try incoming!.decoder.feed(bytes)  // Checked before it replaces anything (F4).
+    } catch {
+      logger.warning("the snapshot being received is not sound: \(error)")
+      return rejectIncoming()
+    }
+    incoming!.chunk.clear()
+    incoming!.chunk.append(bytes)
+    writeChunk()
+  }
+
+  private func beginIncoming(_ chunk: SnapshotChunk) {
+    abandonIncoming()
+    outgoing?.writer.abandon()
+    dropOutgoing()
+    // What is being abandoned frees the writer in a moment; the leader repeats the chunk.
+    guard snapshots.isIdle else { return }
+    logger.info("receives a snapshot of \(chunk.lastEntry), \(chunk.total) bytes")
+    let writer = snapshots.beginWriting(chunk.lastEntry, limit: Int(chunk.total)) {
+      [unowned self] error in
+      guard incoming?.lastEntry == chunk.lastEntry else { return }
+      if let error { return incomingFailed(error) }
+      writeChunk()
+    }
+    incoming = IncomingSnapshot(chunk, writer)
+  }
+
+  /// Writes the waiting chunk, once the file is open.
+  private func writeChunk() {
+    guard incoming!.writer.isReady, !incoming!.chunk.isEmpty else { return }
+    let lastEntry = incoming!.lastEntry
+    let isTaken = incoming!.writer.append(
+      incoming!.chunk.readable, at: incoming!.offset
+    ) { [unowned self] error in
+      guard incoming?.lastEntry == lastEntry else { return }
+      if let error { return incomingFailed(error) }
+      didStoreChunk()
+    }
+    guard isTaken else { return rejectIncoming() }
+    incoming!.offset += incoming!.chunk.count
+    incoming!.chunk.clear()
+  }
+
+  private func didStoreChunk() {
+    raft.didStoreChunk(of: incoming!.lastEntry, through: UInt64(incoming!.offset))
+    guard UInt64(incoming!.offset) == incoming!.total else { return }
+    let state: KeyValueState
+    do throws(SnapshotError) { state = try incoming!.decoder.finish() } catch {
+      logger.warning("the received snapshot is not sound: \(error)")
+      return rejectIncoming()
+    }
+    guard let metadata = incoming!.decoder.metadata, metadata.lastEntry == incoming!.lastEntry,
+      metadata.clusterID == identity.cluster
+    else {
+      logger.warning("the received snapshot is of another cluster or entry")
+      dismantler.take(state.map)
+      return rejectIncoming()
+    }
+    incoming!.writer.finish { [unowned self] error in
+      if let error { return incomingFailed(error) }
+      install(state, metadata)
+    }
+  }
+
+  private func install(_ state: KeyValueState, _ metadata: SnapshotMetadata) {
+    guard let received = incoming else { return dismantler.take(state.map) }
+    incoming = nil
+    now = clock()
+    let isInstalled = raft.installSnapshot(
+      Raft.SnapshotInfo(lastEntry: metadata.lastEntry, total: received.total),
+      configuration: ConfigurationHistory.Item(
+        index: metadata.configurationIndex, configuration: metadata.configuration),
+      at: now, into: &effects)
+    performLogEdits()
+    guard isInstalled, state.appliedIndex > appliedIndex else {
+      return dismantler.take(state.map)
+    }
+    store.install(state, releasing: &dismantler)
+    log.appliedIndex = appliedIndex
+    divergence.forget()
+    logger.info("installed the snapshot of \(metadata.lastEntry)")
+  }
+
+  private func incomingFailed(_ error: DiskError) {
+    logger.warning("the snapshot being received could not be written: \(error)")
+    rejectIncoming()
+  }
+
+  private func rejectIncoming() {
+    guard let lastEntry = incoming?.lastEntry else { return }
+    abandonIncoming()
+    raft.rejectSnapshot(lastEntry)
+  }
+
+  private func abandonIncoming() {
+    guard let over = incoming else { return }
+    incoming = nil
+    over.writer.abandon()
+    over.decoder.abandon(to: &dismantler)
+  }
+}
