@@ -1,0 +1,264 @@
+import Glibc
+
+/// The whole node: builds the parts, wires them, runs the loop, and ends.
+package final class Server {
+  typealias Node = Replica<UVDisk, PeerTransport, HTTPServer<RequestGate>>
+
+  private let configuration: ServerConfiguration
+  private let settings: ReplicaSettings
+  private let logger: Logger
+  private let loop: EventLoop
+  private var random: Random
+  private var replica: Node!
+  private var transport: PeerTransport!
+  private var http: HTTPServer<RequestGate>!
+  private var joiner: Joiner?
+  private var timer: Timer!
+  private var stopDeadline: Instant?
+  private var signals: [SignalWatcher] = []
+  private var outcome: FatalError?
+
+  /// SIGTERM to exit, at the longest; systemd waits much longer before it kills.
+  private static let stopTime = Interval.seconds(5)
+  /// Of these the part that is left for answering and closing when leadership does not move.
+  private static let handOverTime = Interval.seconds(3)
+  /// Descriptors that are not clients: log, snapshots, peers, the loop's own.
+  private static let reservedDescriptors = 256
+  private static let maximumConnections = 16_384
+
+  package init(_ configuration: ServerConfiguration) throws(FatalError) {
+    self.configuration = configuration
+    settings = configuration.settings
+    logger = StandardError.logger(level: configuration.logLevel, name: configuration.name)
+    var generator = SystemRandomNumberGenerator()
+    random = Random(seed: generator.next())
+    do throws(LoopError) { loop = try EventLoop() } catch {
+      throw FatalError("the event loop cannot start: \(error)", .failure)
+    }
+  }
+
+  /// Runs until the node is told to stop (returns) or has to (throws).
+  package func run() throws(FatalError) {
+    let descriptors = ProcessLimits.raiseOpenFiles()
+    let disk = try openDirectory()
+    let raftAddresses = try resolve(configuration.raftAddress, flag: "-raddr")
+    let httpAddresses = try resolve(configuration.httpAddress, flag: "-haddr")
+    try createIfNew(disk, raftAddresses)
+    let recovered: RecoveredNode<UVDisk>
+    do throws(RecoveryError) {
+      recovered = try RecoveredNode.open(
+        disk, limits: LogLimits(), random: random.fork(), clock: { EventLoop.now }, logger: logger)
+    } catch { throw FatalError(error) }
+    compose(recovered, connections: min(Self.maximumConnections, descriptors - Self.reservedDescriptors))
+    try listen(raftAddresses, flag: "-raddr", configuration.raftAddress) { addresses throws(LoopError) in
+      try transport.listen(atAll: addresses)
+    }
+    try listen(httpAddresses, flag: "-haddr", configuration.httpAddress) { addresses throws(LoopError) in
+      try http.listen(atAll: addresses)
+    }
+    start()
+    loop.run()
+    if let outcome { throw outcome }
+  }
+
+  // MARK: Opening
+
+  private func openDirectory() throws(FatalError) -> UVDisk {
+    let disk: UVDisk
+    do throws(DiskError) {
+      disk = try UVDisk(loop, directory: configuration.dataDirectory)
+    } catch {
+      throw FatalError(
+        "the data directory \(configuration.dataDirectory) cannot be opened: \(error); choose another "
+          + "with -data, or make it writable", .diskFailure)
+    }
+    do throws(DirectoryLockError) { try disk.lock() } catch {
+      throw FatalError("\(error); stop the other process, or choose another -data", .locked)
+    }
+    return disk
+  }
+
+  /// A name may stand for several addresses (localhost is ::1 and 127.0.0.1): all of them are bound.
+  private func resolve(_ address: HostPort, flag: String) throws(FatalError) -> [SocketAddress] {
+    var result: Result<[SocketAddress], LoopError>?
+    Resolver.resolve(loop, address) { [loop] in
+      result = $0
+      loop.stop()
+    }
+    if result == nil { loop.run() }
+    switch result {
+    case .success(let addresses)? where !addresses.isEmpty: return addresses
+    case .failure(let error)?:
+      throw FatalError("\(flag) \(address) cannot be resolved: \(error)", .addressInUse)
+    default: throw FatalError("\(flag) \(address) has no address", .addressInUse)
+    }
+  }
+
+  private func listen(
+    _ addresses: [SocketAddress], flag: String, _ address: HostPort,
+    _ body: ([SocketAddress]) throws(LoopError) -> Void
+  ) throws(FatalError) {
+    do throws(LoopError) { try body(addresses) } catch {
+      let reason =
+        error == .addressInUse ? "is in use by another process" : "cannot be bound (\(error))"
+      throw FatalError("\(flag) \(address) \(reason): choose another", .addressInUse)
+    }
+  }
+
+  /// The first start on an empty directory: makes a cluster, or a node that waits to be joined.
+  private func createIfNew(
+    _ disk: UVDisk, _ raftAddresses: [SocketAddress]
+  ) throws(FatalError) {
+    do throws(RecoveryError) {
+      if let identity = try DataDirectory.inspect(disk) {
+        guard identity.name == configuration.name else {
+          throw .foreign(
+            "the data directory \(configuration.dataDirectory) belongs to node '\(identity.name)', not "
+              + "to '\(configuration.name)'")
+        }
+        if configuration.bootstrap {
+          logger.info("the data directory has a node already: -bootstrap does nothing")
+        }
+        return
+      }
+    } catch { throw FatalError(error) }
+    var generator = SystemRandomNumberGenerator()
+    var identity = Identity(
+      cluster: .none, node: NodeID(UInt64.random(in: 1...UInt64.max, using: &generator)),
+      name: configuration.name)
+    var members: Configuration?
+    if try shouldBootstrap(identity, raftAddresses) {
+      identity.cluster = ClusterID(UInt64.random(in: 1...UInt64.max, using: &generator))
+      members = Configuration(members: [
+        Configuration.Member(
+          id: identity.node, name: identity.name, memberSince: LogIndex(1),
+          raftAddress: settings.raftAddress, httpAddress: settings.httpAddress, role: .voter)
+      ])
+      logger.info("makes cluster \(identity.cluster)")
+    }
+    do throws(RecoveryError) {
+      try DataDirectory.create(
+        disk, identity: identity, configuration: members, limits: LogLimits(),
+        random: random.fork())
+    } catch { throw FatalError(error) }
+  }
+
+  private func shouldBootstrap(
+    _ identity: Identity, _ raftAddresses: [SocketAddress]
+  ) throws(FatalError) -> Bool {
+    guard configuration.bootstrap else { return false }
+    let bootstrap = BootstrapGuard(
+      loop: loop, settings: settings, identity: identity, nonce: random.next(), logger: logger)
+    var verdict = BootstrapGuard.Verdict.bootstrap
+    try listen(raftAddresses, flag: "-raddr", configuration.raftAddress) {
+      addresses throws(LoopError) in
+      verdict = try bootstrap.decide(
+        listeningAt: addresses, asking: configuration.joinAddresses)
+    }
+    switch verdict {
+    case .bootstrap: return true
+    case .join: return false
+    case .wipedDisk(let error): throw error
+    }
+  }
+
+  // MARK: Wiring
+
+  private func compose(_ recovered: consuming RecoveredNode<UVDisk>, connections: Int) {
+    replica = Node(
+      settings: settings, recovered: recovered, logger: logger, seed: random.next(),
+      clock: { EventLoop.now }, wallClock: { EventLoop.wallClockMilliseconds() })
+    transport = PeerTransport(loop: loop, seed: random.next(), logger: logger)
+    let gate = RequestGate()
+    http = HTTPServer(
+      loop: loop, handler: gate, limits: HTTPLimits(maximumValueSize: settings.maximumValueSize),
+      maximumConnections: max(connections, 16), logger: logger)
+    gate.replica = replica
+    replica.transport = transport
+    replica.replies = http
+    transport.delegate = replica
+    replica.requestAnotherTurn = { [loop] in loop.requestAnotherTurn() }
+    replica.onFatal = { [unowned self] error in
+      outcome = error
+      loop.stop()
+    }
+    timer = Timer(loop)
+    timer.didFire = { [unowned self] in replica.timerFired() }
+    loop.endOfTurn = { [unowned self] in endTurn() }
+  }
+
+  private func endTurn() {
+    replica.endTurn()
+    http.endTurn()
+    stepStop()
+    var deadline = replica.nextDeadline
+    if let stopDeadline { deadline = min(deadline, stopDeadline) }
+    timer.arm(at: deadline)
+  }
+
+  private func start() {
+    let raft = replica.raft.lastIndex
+    logger.info(
+      "raftkvd \(settings.version): HTTP on \(configuration.httpAddress), Raft on "
+        + "\(configuration.raftAddress), data in \(configuration.dataDirectory), log to entry \(raft)")
+    do throws(LoopError) {
+      signals = try Signals.watchForStop(loop) { [unowned self] in didReceiveStop() }
+    } catch { logger.warning("signals cannot be watched: \(error)") }
+    if replica.isWaiting {
+      if configuration.joinAddresses.isEmpty {
+        logger.info("in no cluster yet: waits to be joined (GET /join on a member)")
+      } else {
+        joiner = Joiner(
+          loop: loop, settings: settings, addresses: configuration.joinAddresses, logger: logger,
+          isMember: { [unowned self] in replica.isVoter })
+        joiner?.start()
+      }
+    }
+  }
+
+  // MARK: Stopping
+
+  /// The first signal asks, the second one insists.
+  private func didReceiveStop() {
+    guard stopDeadline == nil else { _exit(ExitCode.success.rawValue) }
+    logger.info("stopping")
+    stopDeadline = loop.now + Self.stopTime
+    joiner?.stop()
+    http.stopListening()
+    replica.beginStop()
+  }
+
+  private func stepStop() {
+    guard let stopDeadline else { return }
+    let now = loop.now
+    if now >= stopDeadline { _exit(ExitCode.success.rawValue) }
+    let mayHandOver = now + (Self.stopTime - Self.handOverTime) < stopDeadline
+    if replica.isHandingOver && mayHandOver { return }
+    guard !replica.hasPendingRequests && http.isQuiet || !mayHandOver else { return }
+    logger.info("stopped")
+    loop.stop()
+  }
+}
+
+/// Stands between connections and replica, which are made one after the other.
+final class RequestGate: RequestHandler {
+  unowned var replica: Server.Node!
+
+  func handle(_ request: ClientRequest, token: RequestToken) -> Disposition {
+    replica.handle(request, token: token)
+  }
+}
+
+extension FatalError {
+  init(_ error: RecoveryError) {
+    let code: ExitCode =
+      switch error {
+      case .locked: .locked
+      case .foreign: .foreignData
+      case .newerFormat: .newerFormat
+      case .corrupt: .corruptData
+      case .io: .diskFailure
+      }
+    self.init(error.description, code)
+  }
+}

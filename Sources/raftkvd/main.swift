@@ -1,3 +1,0 @@
-import RaftKV
-
-print("raftkvd")
