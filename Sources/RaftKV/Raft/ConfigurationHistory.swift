@@ -5,6 +5,10 @@ package struct ConfigurationHistory: Equatable, Sendable {
     /// The index of the entry; zero for "before any".
     package var index: LogIndex
     package var configuration: Configuration
+    package init(index: LogIndex, configuration: Configuration) {
+      self.index = index
+      self.configuration = configuration
+    }
   }
 
   /// Never empty; indexes rise. The first is in force at the log's base, wherever it was written.

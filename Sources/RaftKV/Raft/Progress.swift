@@ -77,9 +77,11 @@ package struct Progress: Equatable, Sendable {
 
   package mutating func acknowledge(round: UInt64) { self.round = max(self.round, round) }
 
+  /// Where an earlier probe had got to is kept: a new leader, which knows no match yet, must not send
+  /// its whole log to a follower that merely reconnects.
   package mutating func becomeProbe() {
+    if state != .probe { nextIndex = matchIndex.next }
     state = .probe
-    nextIndex = matchIndex.next
     isProbeSent = false
     forgetInFlight()
   }

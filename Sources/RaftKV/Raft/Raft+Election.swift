@@ -22,6 +22,7 @@ extension Raft {
       currentTerm = term
       votedFor = .none
       leader = .none
+      deadLeader = .none
       // What was said in the old term is void; a lost message is always allowed.
       outbox.removeAll { $0.term < term }
       verifiedIndex = .zero
@@ -161,8 +162,10 @@ extension Raft {
 
   private mutating func countVotes(at now: Instant, into effects: inout Effects) {
     let votes = votes
+    // A dead leader will not answer: an election that needs its vote is lost now, not at the timeout.
+    let deadLeader = deadLeader
     let result = Quorum(configuration.voters).result { voter in
-      votes.first { $0.voter == voter }?.granted
+      votes.first { $0.voter == voter }?.granted ?? (voter == deadLeader ? false : nil)
     }
     switch (result, role) {
     case (.won, .preCandidate): startElection(at: now, into: &effects)
@@ -170,6 +173,12 @@ extension Raft {
     case (.lost, _): lostCampaign(at: now, into: &effects)
     case (.pending, _), (.won, _): break
     }
+  }
+
+  /// A campaign ends where its node may no longer lead.
+  mutating func stopCampaigning(at now: Instant, into effects: inout Effects) {
+    guard !mayCampaign, role == .preCandidate || role == .candidate else { return }
+    become(.follower, in: currentTerm, at: now, into: &effects)
   }
 
   private mutating func lostCampaign(at now: Instant, into effects: inout Effects) {

@@ -19,8 +19,6 @@ extension Raft {
     {
       first += 1
     }
-    // All of it is at or before our base: nothing to check, nothing to add.
-    if last < outline.base.index { first = count }
     if first < count {
       guard storage != .full else {
         return send(

@@ -77,6 +77,7 @@ extension Raft {
       campaign(isTransfer: true, at: now, into: &effects)
     case .removed(let index):
       learnRemoval(by: index, into: &effects)
+      stopCampaigning(at: now, into: &effects)
     case .appendReply, .heartbeatReply, .snapshotReply, .voteRequest, .voteReply, .diverged:
       break  // Late answers to a leadership that is over.
     }

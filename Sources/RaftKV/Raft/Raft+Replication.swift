@@ -76,8 +76,10 @@ extension Raft {
     leadership!.progress[peer].isFull = false
     switch leadership!.progress[peer].state {
     case .probe: leadership!.progress[peer].becomeReplicate()
-    case .snapshot where leadership!.progress[peer].matchIndex >= outline.base.index:
-      leadership!.progress[peer].becomeReplicate()  // From here the log itself serves it.
+    case .snapshot(let snapshot)
+    where leadership!.progress[peer].matchIndex >= min(outline.base.index, snapshot.lastEntry.index):
+      // From here the log itself serves it; or, if that was compacted meanwhile, a newer snapshot.
+      leadership!.progress[peer].becomeReplicate()
     case .snapshot, .replicate: break
     }
     guard hasMoved else { return }
@@ -114,7 +116,10 @@ extension Raft {
       leadership!.progress[peer].isProbeSent = false
     case .replicate:
       // Likewise for entries in flight: an empty AppendEntries behind them shows a gap, if there is one.
-      guard leadership!.progress[peer].matchIndex < lastIndex else { return }
+      // If they were compacted in this very turn, its end begins a snapshot.
+      guard leadership!.progress[peer].matchIndex < lastIndex,
+        leadership!.progress[peer].nextIndex > outline.base.index
+      else { return }
       sendEntries(to: peer, through: leadership!.progress[peer].nextIndex.previous)
     case .snapshot(let snapshot):
       retrySnapshot(snapshot, to: peer, at: now)

@@ -30,17 +30,20 @@ extension Raft {
     effects.notices.append(.followerNeedsSnapshot(leadership!.progress[peer].id))
   }
 
-  /// Sends the chunk that is due, one at a time.
+  /// Sends the chunk that is due, one at a time. Once all were taken, the last one is due again: it
+  /// asks whether the snapshot is installed, or was lost in a crash before it was.
   mutating func sendChunk(to peer: Int, at now: Instant) {
-    guard case .snapshot(let snapshot) = leadership!.progress[peer].state,
-      snapshot.sentAt == nil, snapshot.offset < snapshot.total
+    guard case .snapshot(let snapshot) = leadership!.progress[peer].state, snapshot.sentAt == nil
     else { return }
-    let size = min(UInt64(parameters.snapshotChunkBytes), snapshot.total - snapshot.offset)
+    let limit = UInt64(parameters.snapshotChunkBytes)
+    let isWhole = snapshot.offset == snapshot.total
+    let offset = isWhole ? snapshot.total - min(limit, snapshot.total) : snapshot.offset
+    let size = min(limit, snapshot.total - offset)
     leadership!.progress[peer].updateSnapshot { $0.sentAt = now }
     send(
       .snapshotChunk(
         SnapshotChunk(
-          lastEntry: snapshot.lastEntry, offset: snapshot.offset, size: UInt32(size),
+          lastEntry: snapshot.lastEntry, offset: offset, size: UInt32(size),
           total: snapshot.total, round: leadership!.round)),
       to: leadership!.progress[peer].id)
   }
@@ -56,7 +59,8 @@ extension Raft {
     if reply.offset > snapshot.offset { leadership!.progress[peer].catchUp.lastProgress = now }
     leadership!.progress[peer].updateSnapshot {
       $0.offset = reply.offset
-      $0.sentAt = nil
+      // After the last chunk the answer is an acknowledgement; give it time.
+      $0.sentAt = reply.offset == $0.total ? now : nil
     }
   }
 
@@ -68,8 +72,8 @@ extension Raft {
     if snapshot.offset == snapshot.total {
       // It has every byte and answers heartbeats: it is checking and installing them.
       leadership!.progress[peer].catchUp.lastProgress = now
-      sendEntries(to: peer, through: leadership!.progress[peer].nextIndex.previous)
-    } else if let sentAt = snapshot.sentAt, now - sentAt > parameters.electionTimeout * 2 {
+    }
+    if let sentAt = snapshot.sentAt, now - sentAt > parameters.electionTimeout * 2 {
       leadership!.progress[peer].updateSnapshot { $0.sentAt = nil }
     }
   }
@@ -86,6 +90,8 @@ extension Raft {
 
   mutating func receive(_ chunk: SnapshotChunk, into effects: inout Effects) {
     roundHeard = max(roundHeard, chunk.round)
+    // No more than a log may a snapshot hold a term above the durable one. It is sent again.
+    guard chunk.lastEntry.term <= durableHardState.currentTerm else { return }
     if covers(chunk.lastEntry) {
       incomingSnapshot = nil
       return

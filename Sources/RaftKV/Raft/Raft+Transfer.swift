@@ -56,6 +56,7 @@ extension Raft {
   ) {
     guard health != storage else { return }
     storage = health
+    stopCampaigning(at: now, into: &effects)
     guard role == .leader, health != .healthy else { return }
     let isHandedOver = transferLeadership(at: now, into: &effects)
     if health == .hung, !isHandedOver {

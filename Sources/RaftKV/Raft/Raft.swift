@@ -193,7 +193,12 @@ package struct Raft: ~Copyable {
     now + random.interval(from: parameters.electionTimeout, to: parameters.electionTimeout * 2)
   }
 
+  /// While a hard-state write is under way, this much waits for it. A disk that hangs must not make
+  /// the queue grow without bound, and a lost message is always allowed.
+  private static let maximumHeldMessages = 1024
+
   mutating func send(_ message: Message, to peer: NodeID, term: Term? = nil) {
+    guard isHardStateDurable || outbox.count < Self.maximumHeldMessages else { return }
     outbox.append(Envelope(from: id, to: peer, term: term ?? currentTerm, message: message))
   }
 }
