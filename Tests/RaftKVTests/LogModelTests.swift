@@ -23,7 +23,7 @@ struct LogModelTests {
       try run.restart(losingPower: true)
       access += 1
     }
-    #expect(access > 100, "a life of 40 operations has more accesses than that")
+    #expect(access > 60, "a life of 40 operations has more accesses than that")
   }
 }
 

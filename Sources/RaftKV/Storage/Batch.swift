@@ -2,7 +2,7 @@
 /// there is no second copy.
 final class Batch {
   /// Where a batch stands in its segment.
-  struct Position {
+  struct Position: Equatable {
     var segment: UInt64
     var offset: Int
   }

@@ -67,6 +67,15 @@ struct LogContents {
     lastEntry = last
   }
 
+  /// The newest batch was written a second time, and is to be read from there.
+  mutating func relocateLast(from old: Batch.Position, to new: Batch.Position) {
+    if let batch = tail.last {
+      if batch.position == old { batch.position = new }
+    } else if let extent = extents.last, extent.position == old {
+      extents[extents.count - 1].position = new
+    }
+  }
+
   // MARK: Shrinking
 
   /// Ends the log with `entry`, which may lie before the base when recovery meets an old truncation.

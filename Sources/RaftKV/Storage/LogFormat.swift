@@ -48,6 +48,11 @@
 /// and everything behind it is zero (behind the largest legal batch, where its own header is lost).
 /// Otherwise it is damage to acknowledged data. That is also why an idle log is sealed: without a trace of
 /// a later batch, rot in the last one would pass for a torn tail.
+///
+/// **Repetition.** A start cannot know whether the last batch it reads is on the disk or, after a failed
+/// write, in the page cache only. So it writes it once more behind itself, with the same header but for
+/// the segment, before anything follows it. Where the batch is lost in its first place, it is taken from
+/// its second one; an incomplete repetition is part of the torn tail.
 enum LogFormat {
   /// The unit in which disks tear writes.
   static let sectorSize = 512

@@ -15,10 +15,11 @@ package struct RecoveredLog: Equatable, Sendable {
 
 /// Reads the log at start, as `LogFormat` says, and decides where it ends.
 ///
-/// First everything is read and judged; nothing is changed before all of it was found good. Then, in this
-/// order: the torn tail is zeroed; the last batch is written again, as it was read, because after a failed
-/// sync the page cache may hold what the disk does not (G2), and only the last batch can be such a one; and
-/// where a snapshot has replaced the log but the crash came before the log said so, the reset is written.
+/// First everything is read and judged; nothing is changed before all of it was found good. Then, in
+/// this order: the torn tail is zeroed; the last batch is written a second time, because after a failed
+/// sync the page cache may show what the disk does not have (G2), and only the last batch can be such a
+/// one; and where a snapshot has replaced the log but the crash came before the log said so, the reset
+/// is written.
 ///
 /// Snapshot and log belong together like this, S being the snapshot's last entry:
 /// - S before the log's base: entries between them are missing. Damage.
@@ -41,12 +42,10 @@ struct LogRecovery<D: Disk> {
   private(set) var lastChecksum: UInt32 = 0
   private(set) var isSealed = true
 
-  /// The last valid batch: where it is and how long it is with its padding.
-  private var lastBatch: (segment: Segment<D>, offset: Int, size: Int)?
-  /// What a crash left of a batch that was never acknowledged.
-  private var torn: (segment: Segment<D>, range: Range<Int>)?
-  /// Set once the log's end was seen: nothing may follow.
-  private var hasEnded = false
+  /// The last valid batch, and what its header said of its predecessor.
+  private var lastBatch: (segment: Segment<D>, offset: Int, header: BatchHeader)?
+  /// What crashes left of batches that were never acknowledged.
+  private var torn: [(segment: Segment<D>, range: Range<Int>)] = []
 
   init(disk: D, limits: LogLimits, node: NodeID, random: Random) {
     self.disk = disk
@@ -61,8 +60,8 @@ struct LogRecovery<D: Disk> {
     try readSegments()
     try judge(hardState: hardState, snapshot: snapshot)
     try cutTornTail()
-    try rewriteLastBatch()
     try settleSegments()
+    try repeatLastBatch()
     if !covers(snapshot) { try writeReset(to: snapshot) }
   }
 
@@ -126,27 +125,16 @@ struct LogRecovery<D: Disk> {
   private mutating func walk(
     _ segment: Segment<D>, _ bytes: UnsafeRawBufferPointer, largestBatch: Int
   ) throws(RecoveryError) {
-    let name = SegmentHeader.name(segment.id)
-    if hasEnded {
-      guard isZero(bytes[LogFormat.sectorSize...]) else {
-        throw .corrupt("\(name) goes on after the log has ended")
+    while segment.room >= LogFormat.sectorSize {
+      if let bound = try readBatch(segment, bytes, largestBatch: largestBatch) {
+        guard try !skipToRepetition(segment, bytes, bound: bound) else { continue }
+        break
       }
-      return
     }
-    var bound: Int?
-    while bound == nil, segment.room >= LogFormat.sectorSize {
-      bound = try readBatch(segment, bytes, largestBatch: largestBatch)
+    guard segment.end > LogFormat.sectorSize || segments.count > 1 || segment.id == 1 else {
+      let name = SegmentHeader.name(segment.id)
+      throw .corrupt("\(name), the oldest segment, does not begin with a valid batch")
     }
-    if segment.end == LogFormat.sectorSize {
-      guard segments.count > 1 || segment.id == 1 else {
-        throw .corrupt("\(name), the oldest segment, does not begin with a valid batch")
-      }
-      hasEnded = true
-    }
-    guard let bound, !isZero(bytes[segment.end...]) else { return }
-    try checkTornTail(segment, bytes, bound: bound)
-    torn = (segment, segment.end..<bound)
-    hasEnded = true
   }
 
   /// Takes the batch at the segment's end into the log. Where there is none, or only a part of one,
@@ -160,23 +148,37 @@ struct LogRecovery<D: Disk> {
       return min(bytes.count, offset + largestBatch)
     }
     let place = "\(SegmentHeader.name(segment.id)) at \(offset)"
-    guard isSuccessor(header, in: segment), header.length >= BatchHeader.size,
-      header.length <= largestBatch, LogFormat.padded(header.length) <= rest.count
-    else { throw .corrupt("the batch in \(place) is not the one that belongs there") }
-    let content = UnsafeRawBufferPointer(rebasing: rest[..<header.length])
-    let records = UnsafeRawBufferPointer(rebasing: content[BatchHeader.size...])
     let size = LogFormat.padded(header.length)
-    guard CRC32C.checksum(records) == header.recordsChecksum else { return offset + size }
+    let isRepetition = repeatsLast(header, in: segment)
+    guard isRepetition || isSuccessor(header, in: segment), header.length >= BatchHeader.size,
+      header.length <= largestBatch, size <= rest.count
+    else { throw .corrupt("the batch in \(place) is not the one that belongs there") }
+    guard isComplete(header, rest) else { return offset + size }
 
-    if lastNumber == 0 { contents = LogContents(base: header.lastEntryBefore) }
-    try take(content, header: header, segment: segment, place: place)
-    segment.end += size
+    if isRepetition {
+      relocateLast(to: segment, offset)
+    } else {
+      if lastNumber == 0 { contents = LogContents(base: header.lastEntryBefore) }
+      let content = UnsafeRawBufferPointer(rebasing: rest[..<header.length])
+      try take(content, header: header, segment: segment, place: place)
+    }
+    accept(header, checksum: checksum, in: segment)
+    torn.removeAll()  // What stands here was lost in its first place, and has its second one.
+    return nil
+  }
+
+  private mutating func accept(_ header: BatchHeader, checksum: UInt32, in segment: Segment<D>) {
+    lastBatch = (segment, segment.end, header)
+    segment.end += LogFormat.padded(header.length)
     lastNumber = header.number
     lastEnd = segment.end
     lastChecksum = checksum
-    lastBatch = (segment, offset, size)
     isSealed = header.length == BatchHeader.size
-    return nil
+  }
+
+  private func isComplete(_ header: BatchHeader, _ batch: UnsafeRawBufferPointer) -> Bool {
+    let records = UnsafeRawBufferPointer(rebasing: batch[BatchHeader.size..<header.length])
+    return CRC32C.checksum(records) == header.recordsChecksum
   }
 
   private func isSuccessor(_ header: BatchHeader, in segment: Segment<D>) -> Bool {
@@ -187,6 +189,23 @@ struct LogRecovery<D: Disk> {
     }
     return header.number == lastNumber + 1 && header.previousEnd == lastEnd
       && header.previousChecksum == lastChecksum && header.lastEntryBefore == contents.lastEntry
+  }
+
+  /// Whether this is the last batch once more, as an earlier start wrote it.
+  private func repeatsLast(_ header: BatchHeader, in segment: Segment<D>) -> Bool {
+    guard let last = lastBatch?.header, header.segment == segment.id else { return false }
+    return header.number == last.number && header.length == last.length
+      && header.recordsChecksum == last.recordsChecksum && header.previousEnd == last.previousEnd
+      && header.previousChecksum == last.previousChecksum
+      && header.lastEntryBefore == last.lastEntryBefore
+  }
+
+  private mutating func relocateLast(to segment: Segment<D>, _ offset: Int) {
+    guard let lastBatch else { return }
+    contents.relocateLast(
+      from: Batch.Position(segment: lastBatch.segment.id, offset: lastBatch.offset),
+      to: Batch.Position(segment: segment.id, offset: offset))
+    segment.highestIndex = max(segment.highestIndex, lastBatch.segment.highestIndex)
   }
 
   private mutating func take(
@@ -255,21 +274,34 @@ struct LogRecovery<D: Disk> {
 
   // MARK: Judging
 
-  private func checkTornTail(
+  /// The segment's end holds no valid batch. Moves it to where that batch was repeated, if it was;
+  /// otherwise what stands behind is a torn tail, or nothing at all, or damage.
+  private mutating func skipToRepetition(
     _ segment: Segment<D>, _ bytes: UnsafeRawBufferPointer, bound: Int
-  ) throws(RecoveryError) {
+  ) throws(RecoveryError) -> Bool {
+    guard !isZero(bytes[segment.end...]) else { return false }
     let place = "\(SegmentHeader.name(segment.id)) at \(segment.end)"
+    var bound = bound
+    let sectors = stride(
+      from: segment.end + LogFormat.sectorSize, to: bytes.count, by: LogFormat.sectorSize)
+    for offset in sectors {
+      let rest = UnsafeRawBufferPointer(rebasing: bytes[offset...])
+      guard let (header, _) = BatchHeader.decode(rest, seed: segment.seed) else { continue }
+      let end = offset + LogFormat.padded(header.length)
+      guard isSuccessor(header, in: segment) || repeatsLast(header, in: segment),
+        header.length >= BatchHeader.size, end <= bytes.count
+      else { throw .corrupt("the batch in \(place) is damaged, and another follows it") }
+      if isComplete(header, rest) {
+        segment.end = offset
+        return true
+      }
+      bound = max(bound, end)
+    }
     guard isZero(bytes[bound...]) else {
       throw .corrupt("the batch in \(place) is damaged, and data follows it")
     }
-    let sectors = stride(
-      from: segment.end + LogFormat.sectorSize, to: bound, by: LogFormat.sectorSize)
-    for offset in sectors {
-      let sector = UnsafeRawBufferPointer(rebasing: bytes[offset...])
-      guard BatchHeader.decode(sector, seed: segment.seed) == nil else {
-        throw .corrupt("the batch in \(place) is damaged, and another follows it")
-      }
-    }
+    torn.append((segment, segment.end..<bound))
+    return false
   }
 
   private func judge(hardState: HardState, snapshot: EntryID) throws(RecoveryError) {
@@ -301,26 +333,49 @@ struct LogRecovery<D: Disk> {
 
   // MARK: Repairing
 
-  private mutating func cutTornTail() throws(RecoveryError) {
-    guard let torn else { return }
-    let zeros = UnsafeMutableRawBufferPointer.allocate(
-      byteCount: torn.range.count, alignment: 16)
-    defer { zeros.deallocate() }
-    zeros.initializeMemory(as: UInt8.self, repeating: 0)
-    try recovering { () throws(DiskError) in
-      try disk.write(torn.segment.file, at: torn.range.lowerBound, UnsafeRawBufferPointer(zeros))
+  private func cutTornTail() throws(RecoveryError) {
+    for (segment, range) in torn {
+      let zeros = UnsafeMutableRawBufferPointer.allocate(byteCount: range.count, alignment: 16)
+      defer { zeros.deallocate() }
+      zeros.initializeMemory(as: UInt8.self, repeating: 0)
+      try recovering { () throws(DiskError) in
+        try disk.write(segment.file, at: range.lowerBound, UnsafeRawBufferPointer(zeros))
+      }
     }
   }
 
-  private func rewriteLastBatch() throws(RecoveryError) {
-    guard let lastBatch else { return }
-    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: lastBatch.size, alignment: 16)
-    defer { buffer.deallocate() }
-    try recovering { () throws(DiskError) in
-      let file = lastBatch.segment.file
-      _ = try disk.readWhole(file, at: lastBatch.offset, into: buffer)
-      try disk.write(file, at: lastBatch.offset, UnsafeRawBufferPointer(buffer))
+  /// Writes the last batch again: behind itself, because its first place may hold acknowledged data, and
+  /// what is being overwritten can be lost. A seal is written where it is, for it has nothing to lose.
+  private mutating func repeatLastBatch() throws(RecoveryError) {
+    guard let (source, offset, header) = lastBatch else { return }
+    var bytes = ByteBuffer(capacity: LogFormat.padded(header.length))
+    var problem: DiskError?
+    bytes.append(upTo: LogFormat.padded(header.length)) { buffer in
+      do throws(DiskError) {
+        return try disk.readWhole(source.file, at: offset, into: buffer)
+      } catch {
+        problem = error
+        return 0
+      }
     }
+    if let problem { throw .io(problem) }
+    if isSealed {
+      return try recovering { () throws(DiskError) in
+        try disk.write(source.file, at: offset, bytes.readable)
+      }
+    }
+    if segments[segments.count - 1].room < bytes.count { try rotate() }
+    let segment = segments[segments.count - 1]
+    var repetition = header
+    repetition.segment = segment.id
+    let checksum = repetition.write(over: &bytes, seed: segment.seed)
+    do throws(DiskError) {
+      try disk.write(segment.file, at: segment.end, bytes.readable)
+    } catch {
+      throw .io(error)
+    }
+    relocateLast(to: segment, segment.end)
+    accept(repetition, checksum: checksum, in: segment)
   }
 
   /// The log goes on in the segment of its last batch; of the empty ones behind it one is the spare. A
