@@ -53,7 +53,8 @@ struct DataDirectoryTests {
     #expect(access > 15)
   }
 
-  @Test("files of a node that has voted, without its identity, are not taken for an empty directory")
+  @Test(
+    "files of a node that has voted, without its identity, are not taken for an empty directory")
   func lostIdentity() throws {
     let disk = try LogBench.emptyDisk()
     let opened = try DataDirectory.open(disk, clock: { .zero }, logger: .silent)

@@ -5,7 +5,8 @@ import Testing
 /// What a start makes of a log that is not as it was left.
 @Suite("LogRecovery")
 struct LogRecoveryTests {
-  /// Three entries in batches at 512, 1024 and 1536 of the first segment; the tail from 2048 is zeros.
+  /// Three entries in batches at 512, 1024 and 1536 of the first segment; the tail from 2048 is
+  /// zeros.
   private func disk() throws -> SimulatedDisk {
     let disk = try LogBench.emptyDisk()
     try LogBench(disk).write(3)

@@ -12,7 +12,9 @@ struct SnapshotStoreTests {
 
   /// Writes `content` in slices of 100 bytes. Returns whether it was reported durable.
   @discardableResult
-  private func write(_ content: [UInt8], as id: EntryID, to store: Store, on disk: SimulatedDisk) -> Bool {
+  private func write(_ content: [UInt8], as id: EntryID, to store: Store, on disk: SimulatedDisk)
+    -> Bool
+  {
     var error: DiskError?
     var isDurable = false
     let writer = store.beginWriting(id) { error = $0 }
