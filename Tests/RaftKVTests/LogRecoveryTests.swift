@@ -59,7 +59,7 @@ struct LogRecoveryTests {
     bench.drain()
     disk.put([UInt8](repeating: 0, count: 512), at: 1024 + 512, in: Self.first)
     #expect(try LogBench(disk).recoveredTerms == [1])
-    #expect(disk.contents(of: Self.first)[4096...].allSatisfy { $0 == 0 })
+    #expect(disk.contents(of: Self.first)[1536...].allSatisfy { $0 == 0 })
   }
 
   @Test("data behind the largest batch that could be torn is damage")
