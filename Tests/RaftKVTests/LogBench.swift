@@ -6,7 +6,8 @@ final class LogBench {
   static let node = NodeID(0xabc)
   static let identity = Identity(cluster: ClusterID(7), node: node, name: "node1")
 
-  /// Segments of 16 KiB with batches of at most 4 KiB: rotation, compaction and disk reads are frequent.
+  /// Segments of 16 KiB with batches of at most 4 KiB: rotation, compaction and disk reads are
+  /// frequent.
   static var smallLimits: LogLimits {
     var limits = LogLimits()
     limits.segmentSize = 16 << 10

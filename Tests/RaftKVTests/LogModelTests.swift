@@ -23,7 +23,7 @@ struct LogModelTests {
       try run.restart(losingPower: true)
       access += 1
     }
-    #expect(access > 100, "a life of 40 operations has more accesses than that")
+    #expect(access > 60, "a life of 40 operations has more accesses than that")
   }
 }
 
@@ -110,7 +110,8 @@ private struct ModelRun {
     case 29:
       term += 1
       let distance = Int.random(in: 0...20, using: &random)
-      let entry = EntryID(index: max(snapshot.index, state.start.index) + distance, term: Term(term))
+      let entry = EntryID(
+        index: max(snapshot.index, state.start.index) + distance, term: Term(term))
       guard !state.covers(entry), entry.index > snapshot.index else { return }
       snapshot = entry
       bench.log.reset(to: entry)

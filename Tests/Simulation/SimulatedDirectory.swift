@@ -13,7 +13,8 @@ struct SimulatedDirectory {
     case rename(String, String, SimulatedFile)
   }
 
-  /// In no order that means anything, but the same for the same calls. Linear: a node has a handful.
+  /// In no order that means anything, but the same for the same calls. Linear: a node has a
+  /// handful.
   private(set) var entries: [Entry] = []
   private var durable: [Entry] = []
   private var unsynced: [Change] = []

@@ -7,12 +7,15 @@ package enum DiskAccess: Equatable, Sendable {
 
 /// One node's data directory, with the durability of a real one and the faults of a bad one.
 ///
-/// - A write goes to the page cache; `sync` makes the file's data and size durable. A write on a `.durable`
+/// - A write goes to the page cache; `sync` makes the file's data and size durable. A write on a
+///   `.durable`
 ///   file is durable when its completion is delivered, not before.
 /// - Names become durable with `syncDirectory` alone.
-/// - A loss of power turns each sector that is not durable, or under way, into old, new, torn or zero, and
-///   keeps or drops each unsynced create, rename and remove, in any order. No other sector is touched.
-/// - Submissions complete in any order, through `schedule` or through `step`; never inside `submit`.
+/// - A loss of power turns each sector that is not durable, or under way, into old, new, torn or
+///   zero, and keeps or drops each unsynced create, rename and remove, in any order. No other sector
+///   is touched.
+/// - Submissions complete in any order, through `schedule` or through `step`; never inside
+///   `submit`.
 ///
 /// The same seed gives the same disk.
 package final class SimulatedDisk: Disk {
@@ -49,7 +52,8 @@ package final class SimulatedDisk: Disk {
   )
   /// The process dies at this many accesses from now.
   package var accessesUntilCrash: Int?
-  /// Set when `accessesUntilCrash` came to pass: nothing completes any more, until `crash` is called.
+  /// Set when `accessesUntilCrash` came to pass: nothing completes any more, until `crash` is
+  /// called.
   package private(set) var hasCrashed = false
   package private(set) var accessCount = 0
 
@@ -58,8 +62,8 @@ package final class SimulatedDisk: Disk {
     self.schedule = schedule
   }
 
-  /// The process is gone, and with `losingPower` the page cache too. To be called while what was lent to
-  /// `submit` still lives; afterwards the disk is ready for the next process.
+  /// The process is gone, and with `losingPower` the page cache too. To be called while what was
+  /// lent to `submit` still lives; afterwards the disk is ready for the next process.
   package func crash(losingPower: Bool = true) {
     for operation in pending { interrupt(operation.operation) }
     pending.removeAll()
@@ -113,7 +117,8 @@ package final class SimulatedDisk: Disk {
     }
   }
 
-  /// Without `schedule`: completes one of the operations under way, any of them. False if there is none.
+  /// Without `schedule`: completes one of the operations under way, any of them. False if there is
+  /// none.
   package func step() -> Bool {
     guard !hasCrashed, !pending.isEmpty else { return false }
     complete(pending[Int.random(in: 0..<pending.count, using: &random)].id)

@@ -1,10 +1,10 @@
 import RaftKV
 
-/// A file as the simulated disk knows it: what the page cache has, and, where that is not durable yet,
-/// what the platters have.
+/// A file as the simulated disk knows it: what the page cache has, and, where that is not durable
+/// yet, what the platters have.
 ///
-/// Invariant: a page differs from its durable content only in sectors marked dirty; a page without dirty
-/// sectors has no `saved` page.
+/// Invariant: a page differs from its durable content only in sectors marked dirty; a page without
+/// dirty sectors has no `saved` page.
 final class SimulatedFile {
   static let pageSize = 4096
   static let sectorSize = 512
@@ -139,8 +139,8 @@ final class SimulatedFile {
 
   // MARK: Crash
 
-  /// What is left after power is gone: every sector that was not durable becomes old, new, torn or zero,
-  /// each on its own.
+  /// What is left after power is gone: every sector that was not durable becomes old, new, torn or
+  /// zero, each on its own.
   func crash(_ random: inout Random) {
     let survivingSize = size == durableSize || Bool.random(using: &random) ? size : durableSize
     for slot in slots.indices where slots[slot].dirty != 0 {
@@ -209,7 +209,8 @@ final class SimulatedFile {
   }
 
   private func forEachPiece(
-    at offset: Int, count: Int, _ body: (_ slot: Int, _ start: Int, _ length: Int, _ done: Int) -> Void
+    at offset: Int, count: Int,
+    _ body: (_ slot: Int, _ start: Int, _ length: Int, _ done: Int) -> Void
   ) {
     var done = 0
     while done < count {

@@ -28,8 +28,8 @@ final class Ballast<D: Disk> {
     }
   }
 
-  /// Makes the file again where it leaves at least `reserve` bytes free. Not succeeding is no failure:
-  /// nothing depends on the file, and the next occasion comes with the next segment.
+  /// Makes the file again where it leaves at least `reserve` bytes free. Not succeeding is no
+  /// failure: nothing depends on the file, and the next occasion comes with the next segment.
   func restore(after reserve: Int) {
     guard phase == .absent, size > 0 else { return }
     phase = .changing

@@ -1,5 +1,5 @@
-/// Records that are, or will be, one write. The same bytes serve afterwards as the memory of the log:
-/// there is no second copy.
+/// Records that are, or will be, one write. The same bytes serve afterwards as the memory of the
+/// log: there is no second copy.
 final class Batch {
   /// Where a batch stands in its segment.
   struct Position: Equatable {
@@ -111,7 +111,8 @@ final class Batch {
     return record
   }
 
-  /// The bytes of the records `start ... `: through `end` or as many as fit `maxBytes`, at least one.
+  /// The bytes of the records `start ... `: through `end` or as many as fit `maxBytes`, at least
+  /// one.
   func run(
     from start: LogIndex, through end: LogIndex, maxBytes: Int
   ) -> (bytes: UnsafeRawBufferPointer, last: LogIndex) {

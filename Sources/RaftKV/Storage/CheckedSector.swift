@@ -7,8 +7,9 @@
 ///     12     4  format version
 ///     16     …  fields, then zeros to 512
 /// ```
-/// One sector, so that no later write shares it. It is valid if and only if magic and checksum hold. A
-/// newer version keeps this frame, so that an older program can say what it met instead of "damaged".
+/// One sector, so that no later write shares it. It is valid if and only if magic and checksum
+/// hold. A newer version keeps this frame, so that an older program can say what it met instead of
+/// "damaged".
 enum CheckedSector {
   static let size = LogFormat.sectorSize
   private static let checksumOffset = 8

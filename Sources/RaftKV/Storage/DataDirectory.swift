@@ -8,8 +8,8 @@
 /// ballast                          space to be given up when the disk is full
 /// *.tmp                            what was not finished; removed at start
 /// ```
-/// Other files are not ours, and are left alone. A start is: `inspect`; where it finds nobody, `create`;
-/// then `open`, load a snapshot, `LogStore.recover`.
+/// Other files are not ours, and are left alone. A start is: `inspect`; where it finds nobody,
+/// `create`; then `open`, load a snapshot, `LogStore.recover`.
 package enum DataDirectory {
   package static let temporarySuffix = ".tmp"
 
@@ -29,8 +29,8 @@ package enum DataDirectory {
     }
     if names.contains(Identity.fileName) { return try readIdentity(disk) }
     guard names.contains(where: isState) else { return nil }
-    // Deleting on suspicion is how others lost data (G11). Here is proof: no term, vote or snapshot was
-    // ever written since the hard state was made, so nothing was ever promised.
+    // Deleting on suspicion is how others lost data (G11). Here is proof: no term, vote or snapshot
+    // was ever written since the hard state was made, so nothing was ever promised.
     let hasSnapshot = names.contains { SnapshotName.lastEntry($0) != nil }
     let hasLog = names.contains { SegmentHeader.id(name: $0) != nil }
     let hasHardState = names.contains(HardStateSlot.fileName)
@@ -40,9 +40,9 @@ package enum DataDirectory {
     return nil
   }
 
-  /// The first start. With a configuration, the cluster begins here: the configuration is entry 1@1.
-  /// Blocking, and in this order: hard state, first segment, identity. Before the last rename is durable
-  /// the directory counts as empty.
+  /// The first start. With a configuration, the cluster begins here: the configuration is entry
+  /// 1@1. Blocking, and in this order: hard state, first segment, identity. Before the last rename
+  /// is durable the directory counts as empty.
   package static func create<D: Disk>(
     _ disk: D, identity: Identity, configuration: Configuration?, limits: LogLimits,
     random: Random

@@ -1,7 +1,7 @@
 /// Reads and writes that do not stop at a short count.
 extension Disk {
-  /// Writes all of `bytes`, in as many submissions as it takes. A short count may hide the error of its
-  /// later part (libuv 1.44 does that), so nothing counts as written before the last byte is.
+  /// Writes all of `bytes`, in as many submissions as it takes. A short count may hide the error of
+  /// its later part (libuv 1.44 does that), so nothing counts as written before the last byte is.
   /// The completion must own what keeps `bytes` alive.
   func submitWhole(
     _ file: FileID, at offset: Int, _ bytes: UnsafeRawBufferPointer,
@@ -50,8 +50,8 @@ extension Disk {
     return count
   }
 
-  /// Blocking: a small file that is there as a whole or not at all, through temp → sync → rename → sync
-  /// directory.
+  /// Blocking: a small file that is there as a whole or not at all, through temp → sync → rename →
+  /// sync directory.
   func replace(_ name: String, with bytes: UnsafeRawBufferPointer) throws(DiskError) {
     let temporary = name + DataDirectory.temporarySuffix
     do throws(DiskError) { try remove(temporary) } catch {

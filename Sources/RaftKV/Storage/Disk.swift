@@ -2,9 +2,10 @@
 ///
 /// Production is `UVDisk` (Loop/), the simulator's is `SimulatedDisk`. Two halves:
 /// - blocking calls, for start and recovery, when no peer and no client waits for us yet;
-/// - submissions, whose completion is an event on the loop's thread, never before `submit` returned.
-///   Buffers handed to `write` and `read` stay valid and unmodified until the completion. Completions of
-///   different files may come in any order. A short count is not an error here: callers submit the rest.
+/// - submissions, whose completion is an event on the loop's thread, never before `submit`
+///   returned. Buffers handed to `write` and `read` stay valid and unmodified until the completion.
+///   Completions of different files may come in any order. A short count is not an error here:
+///   callers submit the rest.
 package protocol Disk: AnyObject {
   // MARK: Blocking, at start only
 
@@ -31,11 +32,12 @@ package protocol Disk: AnyObject {
 
 package typealias DiskResult = Result<Int, DiskError>
 
-/// What can be submitted. The result's integer is the count of bytes for reads and writes, the file for
-/// `open`, the free bytes for `freeSpace`, and 0 otherwise.
+/// What can be submitted. The result's integer is the count of bytes for reads and writes, the file
+/// for `open`, the free bytes for `freeSpace`, and 0 otherwise.
 package enum DiskOperation {
   case open(String, OpenMode)
-  /// One positioned gather write. On a `.durable` file the completion means it is on stable storage.
+  /// One positioned gather write. On a `.durable` file the completion means it is on stable
+  /// storage.
   case write(FileID, at: Int, [UnsafeRawBufferPointer])
   case read(FileID, at: Int, UnsafeMutableRawBufferPointer)
   case sync(FileID)

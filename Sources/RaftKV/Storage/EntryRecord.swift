@@ -9,7 +9,8 @@
 ///     16     8  term
 ///     24     …  payload
 /// ```
-/// All integers are little-endian. A checksum is the container's business: batch and frame have one each.
+/// All integers are little-endian. A checksum is the container's business: batch and frame have one
+/// each.
 package struct EntryRecord {
   package static let headerSize = 24
 

@@ -1,5 +1,5 @@
-/// Term and vote on disk, in the file `hard-state`: two slots, at offsets 0 and 65536, far enough apart
-/// that no disk tears both with one write.
+/// Term and vote on disk, in the file `hard-state`: two slots, at offsets 0 and 65536, far enough
+/// apart that no disk tears both with one write.
 ///
 /// A slot is a `CheckedSector` with magic `RAFTKVHS`:
 /// ```
@@ -9,10 +9,10 @@
 ///     32     8  voted for, 0 for nobody
 ///     40     8  the node's incarnation
 /// ```
-/// A state counts as durable when it is in both slots, written one after the other. So a crash leaves at
-/// least one valid slot, and any valid slot is at least as new as the last state that anything depended on.
-/// Recovery takes the higher generation and writes both again, the other one first. No valid slot is
-/// damage, never term 0: a vote might be forgotten (A1).
+/// A state counts as durable when it is in both slots, written one after the other. So a crash
+/// leaves at least one valid slot, and any valid slot is at least as new as the last state that
+/// anything depended on. Recovery takes the higher generation and writes both again, the other one
+/// first. No valid slot is damage, never term 0: a vote might be forgotten (A1).
 package final class HardStateStore<D: Disk> {
   private static var name: String { HardStateSlot.fileName }
   private static var slotOffsets: [Int] { [0, 65536] }
@@ -92,7 +92,8 @@ package final class HardStateStore<D: Disk> {
 
   // MARK: Start
 
-  /// Makes the file, with generation 1: as long as it says so, the node has never promised anything.
+  /// Makes the file, with generation 1: as long as it says so, the node has never promised
+  /// anything.
   static func create(disk: D, node: NodeID, state: HardState) throws(DiskError) {
     let slot = HardStateSlot(generation: HardStateSlot.firstGeneration, state: state, node: node)
     let sector = slot.encoded()

@@ -5,8 +5,8 @@
 ///     24     8  the node's incarnation
 ///     32     …  name: u16 length and UTF-8
 /// ```
-/// It is the last file of a first start: where it is missing, nothing was ever promised. It is replaced as
-/// a whole, through temp → sync → rename → sync directory.
+/// It is the last file of a first start: where it is missing, nothing was ever promised. It is
+/// replaced as a whole, through temp → sync → rename → sync directory.
 package struct Identity: Equatable, Sendable {
   static let fileName = "identity"
   private static let magic: StaticString = "RAFTKVID"

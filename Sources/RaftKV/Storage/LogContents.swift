@@ -5,8 +5,8 @@ import DequeModule
 /// ```
 ///   base │ extents, read from disk │ tail, batches in memory │ lastEntry
 /// ```
-/// Invariant: extents and tail together hold base.index + 1 ... lastEntry.index, once each, in order; each
-/// of them holds at least one entry.
+/// Invariant: extents and tail together hold base.index + 1 ... lastEntry.index, once each, in
+/// order; each of them holds at least one entry.
 struct LogContents {
   /// A batch that is only on disk.
   struct Extent {
@@ -28,8 +28,8 @@ struct LogContents {
   /// What the first entry follows. Everything through it is covered by a snapshot.
   private(set) var base: EntryID
   private(set) var lastEntry: EntryID
-  /// Of record bytes ever appended, truncated ones included: differences of it tell how much lies between
-  /// two places of the log.
+  /// Of record bytes ever appended, truncated ones included: differences of it tell how much lies
+  /// between two places of the log.
   private(set) var appendedBytes: UInt64 = 0
   private(set) var memoryBytes = 0
   private var snapshotMark: UInt64 = 0
@@ -78,7 +78,8 @@ struct LogContents {
 
   // MARK: Shrinking
 
-  /// Ends the log with `entry`, which may lie before the base when recovery meets an old truncation.
+  /// Ends the log with `entry`, which may lie before the base when recovery meets an old
+  /// truncation.
   mutating func truncate(after entry: EntryID) {
     guard entry.index >= base.index else { return reset(to: entry) }
     while let batch = tail.last, batch.last > entry.index {

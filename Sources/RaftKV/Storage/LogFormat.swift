@@ -1,8 +1,9 @@
 /// The log on disk. These formats are permanent.
 ///
-/// The log is a run of segment files `log-<id, 16 hexadecimal digits>`, ids ascending without a gap. A
-/// segment is one header sector, then batches at sector boundaries, then zeros. It is written with zeros
-/// and synced before its name is, so a batch only ever replaces zeros: nothing durable is overwritten.
+/// The log is a run of segment files `log-<id, 16 hexadecimal digits>`, ids ascending without a
+/// gap. A segment is one header sector, then batches at sector boundaries, then zeros. It is
+/// written with zeros and synced before its name is, so a batch only ever replaces zeros: nothing
+/// durable is overwritten.
 ///
 /// Segment header, a `CheckedSector` with magic `RAFTKVLG`:
 /// ```
@@ -30,29 +31,30 @@
 /// ```
 /// The salt makes a header impossible to forge by a value that a client wrote.
 ///
-/// Records are those of `EntryRecord`. Two kinds exist only here, without payload, and stand before the
-/// entries of their batch:
+/// Records are those of `EntryRecord`. Two kinds exist only here, without payload, and stand before
+/// the entries of their batch:
 /// - 16 truncation, id `12@3`: the log ends with 12@3 now;
 /// - 17 reset, id `12@3`: a snapshot took the place of the whole log, which goes on after 12@3.
 ///
 /// A batch without records is a seal: it says no more than that its predecessor was durable.
 ///
-/// **A batch is valid if and only if** its header checksum holds, segment, number, previous end, previous
-/// checksum and last entry are what the batches before it make them, it lies within the segment, its
-/// records' checksum holds, and its records parse and follow each other. (In the oldest segment that is
-/// left, the first batch has no predecessor to agree with; only the first segment ever may have none.)
+/// **A batch is valid if and only if** its header checksum holds, segment, number, previous end,
+/// previous checksum and last entry are what the batches before it make them, it lies within the
+/// segment, its records' checksum holds, and its records parse and follow each other. (In the
+/// oldest segment that is left, the first batch has no predecessor to agree with; only the first
+/// segment ever may have none.)
 ///
-/// **What a crash may leave behind.** One batch is in flight at a time. So the batch after the last valid
-/// one, and nothing else, may be there in part: each of its sectors new, old (zero) or anything. It is a
-/// torn tail, and cut, if and only if no valid header stands behind its place in this or a later segment,
-/// and everything behind it is zero (behind the largest legal batch, where its own header is lost).
-/// Otherwise it is damage to acknowledged data. That is also why an idle log is sealed: without a trace of
-/// a later batch, rot in the last one would pass for a torn tail.
+/// **What a crash may leave behind.** One batch is in flight at a time. So the batch after the last
+/// valid one, and nothing else, may be there in part: each of its sectors new, old (zero) or
+/// anything. It is a torn tail, and cut, if and only if no valid header stands behind its place in
+/// this or a later segment, and everything behind it is zero (behind the largest legal batch, where
+/// its own header is lost). Otherwise it is damage to acknowledged data. That is also why an idle
+/// log is sealed: without a trace of a later batch, rot in the last one would pass for a torn tail.
 ///
-/// **Repetition.** A start cannot know whether the last batch it reads is on the disk or, after a failed
-/// write, in the page cache only. So it writes it once more behind itself, with the same header but for
-/// the segment, before anything follows it. Where the batch is lost in its first place, it is taken from
-/// its second one; an incomplete repetition is part of the torn tail.
+/// **Repetition.** A start cannot know whether the last batch it reads is on the disk or, after a
+/// failed write, in the page cache only. So it writes it once more behind itself, with the same
+/// header but for the segment, before anything follows it. Where the batch is lost in its first
+/// place, it is taken from its second one; an incomplete repetition is part of the torn tail.
 enum LogFormat {
   /// The unit in which disks tear writes.
   static let sectorSize = 512
@@ -138,7 +140,8 @@ struct BatchHeader {
     return checksum
   }
 
-  /// The header at the front of `bytes` with its checksum; nil if there is none that was written here.
+  /// The header at the front of `bytes` with its checksum; nil if there is none that was written
+  /// here.
   static func decode(
     _ bytes: UnsafeRawBufferPointer, seed: UInt32
   ) -> (header: BatchHeader, checksum: UInt32)? {

@@ -1,15 +1,16 @@
-/// The log's sizes. Production uses the defaults; the simulator makes everything small, so that rare
-/// things are frequent.
+/// The log's sizes. Production uses the defaults; the simulator makes everything small, so that
+/// rare things are frequent.
 package struct LogLimits: Sendable {
   /// Large enough that rotation is rare, small enough that compaction frees space in useful steps.
   package var segmentSize = 64 << 20
   /// A batch is closed at this size. More would make the entries behind it wait for one long write.
   package var batchSize = 4 << 20
-  /// One entry larger than `batchSize` still is one batch, up to this. It bounds what a crash may leave
-  /// torn, and is written in every segment for that. The largest value that HTTP lets in (7 MiB) fits.
+  /// One entry larger than `batchSize` still is one batch, up to this. It bounds what a crash may
+  /// leave torn, and is written in every segment for that. The largest value that HTTP lets in (7
+  /// MiB) fits.
   package var maximumBatchSize = 8 << 20
-  /// What compaction leaves, in whole segments: a follower that was away for a while catches up from it
-  /// without a snapshot (F7).
+  /// What compaction leaves, in whole segments: a follower that was away for a while catches up
+  /// from it without a snapshot (F7).
   package var keptTail = 64 << 20
   /// Applied and durable batches are dropped from memory beyond this.
   package var memoryTail = 64 << 20
@@ -17,8 +18,8 @@ package struct LogLimits: Sendable {
   package var lastReserve = 8 << 20
   /// A file that is given up when the disk is full, so that a snapshot can be written.
   package var ballastSize = 64 << 20
-  /// Zeros are written in pieces this large, each synced before the next, so that the log's writes never
-  /// stand behind more than one of them.
+  /// Zeros are written in pieces this large, each synced before the next, so that the log's writes
+  /// never stand behind more than one of them.
   package var preparationPiece = 1 << 20
   /// After this time without a batch the last one is sealed.
   package var sealDelay = Interval.milliseconds(10)

@@ -15,16 +15,17 @@ package struct RecoveredLog: Equatable, Sendable {
 
 /// Reads the log at start, as `LogFormat` says, and decides where it ends.
 ///
-/// First everything is read and judged; nothing is changed before all of it was found good. Then, in
-/// this order: the torn tail is zeroed; the last batch is written a second time, because after a failed
-/// sync the page cache may show what the disk does not have (G2), and only the last batch can be such a
-/// one; and where a snapshot has replaced the log but the crash came before the log said so, the reset
-/// is written.
+/// First everything is read and judged; nothing is changed before all of it was found good. Then,
+/// in this order: the torn tail is zeroed; the last batch is written a second time, because after a
+/// failed sync the page cache may show what the disk does not have (G2), and only the last batch
+/// can be such a one; and where a snapshot has replaced the log but the crash came before the log
+/// said so, the reset is written.
 ///
 /// Snapshot and log belong together like this, S being the snapshot's last entry:
 /// - S before the log's base: entries between them are missing. Damage.
 /// - the log has S: all good; what follows S is the log's suffix (F3).
-/// - otherwise S is an installed snapshot, or one of entries that others made durable: the log gives way.
+/// - otherwise S is an installed snapshot, or one of entries that others made durable: the log
+///   gives way.
 struct LogRecovery<D: Disk> {
   private let disk: D
   private let limits: LogLimits
@@ -259,8 +260,8 @@ struct LogRecovery<D: Disk> {
     return header
   }
 
-  /// Whether the log can end with `entry`: it has it, or has only what came after it. (The segments with
-  /// what came before went when a reset had replaced them.)
+  /// Whether the log can end with `entry`: it has it, or has only what came after it. (The segments
+  /// with what came before went when a reset had replaced them.)
   private func agrees(with entry: EntryID) -> Bool {
     guard entry.index <= contents.lastEntry.index else { return false }
     return entry.index < contents.base.index || term(at: entry.index) == entry.term
@@ -344,8 +345,9 @@ struct LogRecovery<D: Disk> {
     }
   }
 
-  /// Writes the last batch again: behind itself, because its first place may hold acknowledged data, and
-  /// what is being overwritten can be lost. A seal is written where it is, for it has nothing to lose.
+  /// Writes the last batch again: behind itself, because its first place may hold acknowledged
+  /// data, and what is being overwritten can be lost. A seal is written where it is, for it has
+  /// nothing to lose.
   private mutating func repeatLastBatch() throws(RecoveryError) {
     guard let (source, offset, header) = lastBatch else { return }
     var bytes = ByteBuffer(capacity: LogFormat.padded(header.length))
@@ -378,8 +380,8 @@ struct LogRecovery<D: Disk> {
     accept(repetition, checksum: checksum, in: segment)
   }
 
-  /// The log goes on in the segment of its last batch; of the empty ones behind it one is the spare. A
-  /// second one stands there when the first batch of the segment between them was lost.
+  /// The log goes on in the segment of its last batch; of the empty ones behind it one is the
+  /// spare. A second one stands there when the first batch of the segment between them was lost.
   private mutating func settleSegments() throws(RecoveryError) {
     let current = lastBatch?.segment.id ?? segments[0].id
     while let last = segments.last, last.id > current {
@@ -445,8 +447,8 @@ extension CheckedSector.Fault {
 }
 
 extension LogStore {
-  /// Opens the log of `node`. `snapshot` is the last entry of the snapshot that was loaded, zero without
-  /// one. A torn tail is cut; any other damage refuses the start.
+  /// Opens the log of `node`. `snapshot` is the last entry of the snapshot that was loaded, zero
+  /// without one. A torn tail is cut; any other damage refuses the start.
   package static func recover(
     disk: D, limits: LogLimits, node: NodeID, hardState: HardState, snapshot: EntryID,
     random: Random, clock: @escaping () -> Instant, logger: Logger

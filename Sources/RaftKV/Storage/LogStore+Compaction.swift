@@ -1,8 +1,9 @@
-/// Giving space back. A file goes only after the state that makes it needless is durable, oldest first,
-/// each removal durable before the next: so what a crash leaves is always a run without a gap.
+/// Giving space back. A file goes only after the state that makes it needless is durable, oldest
+/// first, each removal durable before the next: so what a crash leaves is always a run without a
+/// gap.
 extension LogStore {
-  /// A durable snapshot covers the log through `entry`. Whole segments before it are given up, but the
-  /// kept tail stays, and so does the segment that recovery begins with.
+  /// A durable snapshot covers the log through `entry`. Whole segments before it are given up, but
+  /// the kept tail stays, and so does the segment that recovery begins with.
   package func compact(through entry: EntryID) {
     contents.markSnapshot(through: entry.index)
     var remaining = segments.reduce(0) { $0 + $1.end }
@@ -50,8 +51,8 @@ extension LogStore {
 
   // MARK: Space
 
-  /// Gives up the ballast, so that a snapshot can be written on a full disk, and keeps the preparation of
-  /// segments from taking that space until `compact` or `resumePreparation`.
+  /// Gives up the ballast, so that a snapshot can be written on a full disk, and keeps the
+  /// preparation of segments from taking that space until `compact` or `resumePreparation`.
   package func releaseBallast(_ completion: @escaping () -> Void) {
     preparer.isPaused = true
     ballast.release(completion)

@@ -17,8 +17,8 @@ extension LogStore {
     return try body(batch.record(at: index))
   }
 
-  /// Calls `body` with the entries from `start` on, in order, while it returns true. Returns the last
-  /// index it was called with; nil where `start` is not in memory.
+  /// Calls `body` with the entries from `start` on, in order, while it returns true. Returns the
+  /// last index it was called with; nil where `start` is not in memory.
   package func forEachInMemory(
     from start: LogIndex, through end: LogIndex, _ body: (EntryRecord) -> Bool
   ) -> LogIndex? {
@@ -34,8 +34,8 @@ extension LogStore {
     return last
   }
 
-  /// Copies contiguous records, as they go into a peer frame: through `end` or as many as fit `maxBytes`,
-  /// at least one. Returns the last index copied; nil where `start` is not in memory.
+  /// Copies contiguous records, as they go into a peer frame: through `end` or as many as fit
+  /// `maxBytes`, at least one. Returns the last index copied; nil where `start` is not in memory.
   package func copyRecords(
     from start: LogIndex, through end: LogIndex, maxBytes: Int, into buffer: inout ByteBuffer
   ) -> LogIndex? {
@@ -55,10 +55,10 @@ extension LogStore {
 
   // MARK: From disk
 
-  /// Reads one slice of the log from disk, asynchronously and checked: from `start` through `end`, or to
-  /// the end of its batch, or as much as fits `maxBytes`, at least one record. The completion gets nil where
-  /// `start` is not on disk (memory has it, or the log no longer has it), or when the log has failed: rot
-  /// in our own log is never served and never passed over (G4).
+  /// Reads one slice of the log from disk, asynchronously and checked: from `start` through `end`,
+  /// or to the end of its batch, or as much as fits `maxBytes`, at least one record. The completion
+  /// gets nil where `start` is not on disk (memory has it, or the log no longer has it), or when
+  /// the log has failed: rot in our own log is never served and never passed over (G4).
   package func readRecords(
     from start: LogIndex, through end: LogIndex, maxBytes: Int,
     completion: @escaping (RecordSlice?) -> Void

@@ -90,8 +90,8 @@ extension LogStore {
     if let retry = preparer.retryDeadline, retry <= now { preparer.prepare(current.id + 1) }
   }
 
-  /// A seal has no ticket, opens no segment, and waits for nothing: it is worth that little. It carries no
-  /// term, so it may go while the log is held.
+  /// A seal has no ticket, opens no segment, and waits for nothing: it is worth that little. It
+  /// carries no term, so it may go while the log is held.
   private func seal() {
     guard !hasFailed, writing == nil, queue.isEmpty, current.room >= LogFormat.sectorSize
     else { return }

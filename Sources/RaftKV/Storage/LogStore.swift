@@ -2,14 +2,15 @@ import DequeModule
 
 /// The log: entries in memory and on disk, as `LogFormat` lays them out.
 ///
-/// A calm day: `append` copies records into the open batch; at the end of the turn `flush(ticket:)` hands
-/// it over; when the lane is free it goes out as one durable write, while the next batch fills; on
-/// completion `didPersist(ticket)` is called, in the order of the tickets. When a segment has no room for
-/// the next batch, the spare takes its place and another spare is prepared in the background.
+/// A calm day: `append` copies records into the open batch; at the end of the turn `flush(ticket:)`
+/// hands it over; when the lane is free it goes out as one durable write, while the next batch
+/// fills; on completion `didPersist(ticket)` is called, in the order of the tickets. When a segment
+/// has no room for the next batch, the spare takes its place and another spare is prepared in the
+/// background.
 ///
-/// What may go wrong: the spare is not there yet (the lane waits); the disk is full (`isFull`, before
-/// anything fails); a write fails (`onFailure`, once, and nothing is acknowledged ever after); a write
-/// hangs (`oldestWriteStart` says since when).
+/// What may go wrong: the spare is not there yet (the lane waits); the disk is full (`isFull`,
+/// before anything fails); a write fails (`onFailure`, once, and nothing is acknowledged ever
+/// after); a write hangs (`oldestWriteStart` says since when).
 package final class LogStore<D: Disk> {
   struct Ticket {
     var number: UInt64
@@ -46,12 +47,14 @@ package final class LogStore<D: Disk> {
   var ballast: Ballast<D>
   private(set) var hasFailed = false
 
-  /// Wired once. Called with each ticket, in order, when all that was appended before it is durable.
+  /// Wired once. Called with each ticket, in order, when all that was appended before it is
+  /// durable.
   package var didPersist: (UInt64) -> Void = { _ in }
   /// Wired once. Called at most once; the process must end.
   package var onFailure: (StorageFailure) -> Void = { _ in }
 
-  /// While true no batch is submitted: a term must not be in the log before it is in the hard state.
+  /// While true no batch is submitted: a term must not be in the log before it is in the hard
+  /// state.
   package var isHeld = false {
     didSet { if !isHeld { pump() } }
   }
@@ -93,8 +96,8 @@ package final class LogStore<D: Disk> {
   /// Record bytes held in memory.
   package var memoryBytes: Int { contents.memoryBytes }
 
-  /// No further segment can be prepared and this one is down to its last reserve. A leader takes no more
-  /// writes then, except those that free space or keep the cluster going.
+  /// No further segment can be prepared and this one is down to its last reserve. A leader takes no
+  /// more writes then, except those that free space or keep the cluster going.
   package var isFull: Bool {
     preparer.isOutOfSpace && preparer.spare == nil
       && current.room - unwrittenBytes < limits.lastReserve
@@ -117,8 +120,8 @@ package final class LogStore<D: Disk> {
     contents.append(record, to: batch)
   }
 
-  /// Ends the log with `entry`. Memory forgets the rest now; the disk learns it in the same write as the
-  /// entries that follow.
+  /// Ends the log with `entry`. Memory forgets the rest now; the disk learns it in the same write
+  /// as the entries that follow.
   package func truncate(after entry: EntryID) {
     precondition(
       entry.index >= base.index && entry.index <= lastEntry.index,
@@ -153,8 +156,8 @@ package final class LogStore<D: Disk> {
     return batch
   }
 
-  /// Everything appended so far belongs to `ticket` or an earlier one. Where all of it is durable already
-  /// the ticket is reported before this returns.
+  /// Everything appended so far belongs to `ticket` or an earlier one. Where all of it is durable
+  /// already the ticket is reported before this returns.
   package func flush(ticket: UInt64) {
     precondition(
       tickets.last.map { $0.number < ticket } ?? true, "tickets are handed in ascending order")

@@ -1,4 +1,5 @@
-/// Why a data directory was not opened. Each kind has its own exit code; nothing was changed on disk.
+/// Why a data directory was not opened. Each kind has its own exit code; nothing was changed on
+/// disk.
 package enum RecoveryError: Error, Equatable, Sendable, CustomStringConvertible {
   /// Another process has the directory.
   case locked(String)
@@ -6,15 +7,15 @@ package enum RecoveryError: Error, Equatable, Sendable, CustomStringConvertible 
   case foreign(String)
   /// Written by a newer raftkvd.
   case newerFormat(String)
-  /// Data that was acknowledged is damaged or gone. Going on without it could undo a vote or a commit, so
-  /// we never do (trap G6).
+  /// Data that was acknowledged is damaged or gone. Going on without it could undo a vote or a
+  /// commit, so we never do (trap G6).
   case corrupt(String)
   case io(DiskError)
 
   /// The one way back for a node whose own memory cannot be trusted: come again as a new one.
   package static let procedure = """
-    the node must not vote with this data. Remove it from the cluster (POST /remove on the leader), \
-    empty the data directory, start it again with -join
+    the node must not vote with this data. Remove it from the cluster (POST /remove on the \
+    leader), empty the data directory, start it again with -join
     """
 
   package var description: String {

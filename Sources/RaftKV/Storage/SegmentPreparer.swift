@@ -1,7 +1,8 @@
 /// Keeps one zero-filled segment ahead of the log, in the background.
 ///
-/// `idle → preparing → idle` with a spare on a good day; with `isOutOfSpace` and a time to try again when
-/// the disk is full. Any other error ends the process: a failed sync must never be tried again (G2).
+/// `idle → preparing → idle` with a spare on a good day; with `isOutOfSpace` and a time to try
+/// again when the disk is full. Any other error ends the process: a failed sync must never be tried
+/// again (G2).
 final class SegmentPreparer<D: Disk> {
   private let disk: D
   private let limits: LogLimits

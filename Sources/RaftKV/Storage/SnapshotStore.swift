@@ -1,6 +1,7 @@
-/// Snapshots as files, `snapshot-<index>-<term>`, sixteen hexadecimal digits each. What is inside is the
-/// state machine's business; here they are bytes that are there as a whole or not at all: temp → sync →
-/// rename → sync directory, and only then may the log be compacted or an older one removed (F2).
+/// Snapshots as files, `snapshot-<index>-<term>`, sixteen hexadecimal digits each. What is inside
+/// is the state machine's business; here they are bytes that are there as a whole or not at all:
+/// temp → sync → rename → sync directory, and only then may the log be compacted or an older one
+/// removed (F2).
 package final class SnapshotStore<D: Disk> {
   let disk: D
   let logger: Logger
@@ -54,8 +55,8 @@ package final class SnapshotStore<D: Disk> {
 
   // MARK: Writing
 
-  /// Begins the snapshot of the state through `lastEntry`. A receiver passes the size that was announced:
-  /// more is not accepted (F4).
+  /// Begins the snapshot of the state through `lastEntry`. A receiver passes the size that was
+  /// announced: more is not accepted (F4).
   package func beginWriting(
     _ lastEntry: EntryID, limit: Int = .max, _ completion: @escaping (DiskError?) -> Void
   ) -> SnapshotWriter<D> {
@@ -88,8 +89,8 @@ package final class SnapshotStore<D: Disk> {
   }
 }
 
-/// An open snapshot. A reader that keeps it can finish, even when a newer one took its place and its name
-/// is gone; it is closed when nobody holds it.
+/// An open snapshot. A reader that keeps it can finish, even when a newer one took its place and
+/// its name is gone; it is closed when nobody holds it.
 package final class SnapshotFile<D: Disk> {
   private let disk: D
   private let file: FileID
@@ -114,7 +115,8 @@ package final class SnapshotFile<D: Disk> {
     }
   }
 
-  /// Reads a chunk of at most `count` bytes. The completion gets it borrowed, for the length of its call.
+  /// Reads a chunk of at most `count` bytes. The completion gets it borrowed, for the length of its
+  /// call.
   package func read(
     at offset: Int, count: Int,
     _ completion: @escaping (Result<UnsafeRawBufferPointer, DiskError>) -> Void

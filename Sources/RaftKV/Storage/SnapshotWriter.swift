@@ -1,7 +1,7 @@
 /// Writes one snapshot: `append` slices, one at a time, then `finish`; or `abandon` at any time.
 ///
-/// Completions get the error or nil. After an error the writer is over and what it wrote is removed; a
-/// full disk is such an error, a failed sync on top of it ends the process.
+/// Completions get the error or nil. After an error the writer is over and what it wrote is removed;
+/// a full disk is such an error. Any other failed sync ends the process.
 package final class SnapshotWriter<D: Disk> {
   private enum Phase {
     case opening
@@ -23,8 +23,8 @@ package final class SnapshotWriter<D: Disk> {
   package private(set) var offset = 0
   private var synced = 0
 
-  /// Dirty bytes are synced at least this often, so that the log's writes never stand behind more (the
-  /// background lane has at most 1 MiB in flight).
+  /// Dirty bytes are synced at least this often, so that the log's writes never stand behind more
+  /// (the background lane has at most 1 MiB in flight).
   private static var syncInterval: Int { 1 << 20 }
 
   init(store: SnapshotStore<D>, lastEntry: EntryID, limit: Int) {
@@ -49,8 +49,8 @@ package final class SnapshotWriter<D: Disk> {
     }
   }
 
-  /// Copies `bytes` and writes them. Returns false, and does nothing, where `offset` is not the next one
-  /// or the announced size would be exceeded: a chunk that came twice or out of order.
+  /// Copies `bytes` and writes them. Returns false, and does nothing, where `offset` is not the
+  /// next one or the announced size would be exceeded: a chunk that came twice or out of order.
   package func append(
     _ bytes: UnsafeRawBufferPointer, at offset: Int, _ completion: @escaping (DiskError?) -> Void
   ) -> Bool {
@@ -62,7 +62,7 @@ package final class SnapshotWriter<D: Disk> {
       if let error { return end(error, completion) }
       self.offset += pending.count
       if self.offset - synced < Self.syncInterval { return proceed(completion) }
-      sync { [self] in
+      sync(orElse: completion) { [self] in
         synced = self.offset
         proceed(completion)
       }
@@ -74,13 +74,14 @@ package final class SnapshotWriter<D: Disk> {
   package func finish(_ completion: @escaping (DiskError?) -> Void) {
     precondition(isReady, "a snapshot is finished after its last slice was written")
     phase = .busy
-    sync { [self] in
+    sync(orElse: completion) { [self] in
       guard !isAbandoned else { return end(nil, completion) }
       publish(completion)
     }
   }
 
-  /// Gives the snapshot up. What was begun is finished and then removed; its completion still comes.
+  /// Gives the snapshot up. What was begun is finished and then removed; its completion still
+  /// comes.
   package func abandon() {
     isAbandoned = true
     if phase == .open { end(nil) { _ in } }
@@ -99,10 +100,14 @@ package final class SnapshotWriter<D: Disk> {
     completion(nil)
   }
 
-  private func sync(_ next: @escaping () -> Void) {
+  private func sync(
+    orElse completion: @escaping (DiskError?) -> Void, _ next: @escaping () -> Void
+  ) {
     disk.submit(.sync(openFile)) { [self] result in
-      if case .failure(let error) = result { return store.onFailure(StorageFailure(error)) }
-      next()
+      guard case .failure(let error) = result else { return next() }
+      // A file system may notice only now that it is full; the file is given up as a whole then.
+      if error.isNoSpace { return end(error, completion) }
+      store.onFailure(StorageFailure(error))
     }
   }
 

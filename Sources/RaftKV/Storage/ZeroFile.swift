@@ -1,8 +1,10 @@
-/// Makes files that are there as a whole or not at all: a head, then zeros, written and synced piece by
-/// piece under a temporary name, renamed, and the directory synced. Only then may anyone use the file.
+/// Makes files that are there as a whole or not at all: a head, then zeros, written and synced
+/// piece by piece under a temporary name, renamed, and the directory synced. Only then may anyone
+/// use the file.
 ///
-/// Why zeros: a synchronous write into written space changes no metadata, and so costs one disk write.
-/// Why pieces: while one of them is on its way the log's own writes wait for no more than that.
+/// Why zeros: a synchronous write into written space changes no metadata, and so costs one disk
+/// write. Why pieces: while one of them is on its way the log's own writes wait for no more than
+/// that.
 final class ZeroFile<D: Disk> {
   private let disk: D
   private let name: String
