@@ -36,6 +36,13 @@ package struct Interval: Hashable, Comparable, Sendable {
   package static func < (left: Interval, right: Interval) -> Bool {
     left.nanoseconds < right.nanoseconds
   }
+  package static func + (left: Interval, right: Interval) -> Interval {
+    Interval(nanoseconds: left.nanoseconds + right.nanoseconds)
+  }
+  /// Zero when `right` is the longer one.
+  package static func - (left: Interval, right: Interval) -> Interval {
+    Interval(nanoseconds: left > right ? left.nanoseconds - right.nanoseconds : 0)
+  }
   package static func * (interval: Interval, factor: Int) -> Interval {
     Interval(nanoseconds: interval.nanoseconds * UInt64(factor))
   }
