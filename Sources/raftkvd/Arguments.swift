@@ -43,7 +43,7 @@ struct ByteCount: ExpressibleByArgument, CustomStringConvertible {
   var defaultValueDescription: String { description }
 }
 
-extension Logger.Level: @retroactive ExpressibleByArgument {
+extension Logger.Level: ExpressibleByArgument {
   public init?(argument: String) {
     guard let level = Self.allCases.first(where: { "\($0)" == argument }) else { return nil }
     self = level

@@ -15,8 +15,6 @@
 /// snapshotReply   entry id last · u64 offset · u64 round
 /// removed         u64 index of the configuration that lacks the receiver
 /// diverged        u64 index at which the receiver's state differs from a majority's
-/// diverged        u64 index at which the receiver's state differs from a majority's
-/// diverged        u64 index at which the receiver's state differs from a majority's
 ///
 /// entry id: u64 index · u64 term
 /// ```
@@ -204,8 +202,6 @@ extension ByteReader {
       else { return nil }
       return .snapshotReply(SnapshotReply(lastEntry: last, offset: offset, round: round))
     case .removed: return readIndex().map(Message.removed(by:))
-    case .diverged: return readIndex().map(Message.diverged(at:))
-    case .diverged: return readIndex().map(Message.diverged(at:))
     case .diverged: return readIndex().map(Message.diverged(at:))
     case .hello, .welcome, .refusal, .keepAlive: return nil
     }

@@ -6,26 +6,21 @@ final class HTTPServer<Handler: RequestHandler>: ReplySink {
   private final class Client {
     let stream: Stream
     let session: HTTPConnection<Handler>
-    let slot: Int
-    let generation: UInt32
     var isDirty = false
-    /// The response is out and our half is shut; what still comes is read and thrown away, so that the
-    /// response is not lost to a reset (RFC 9112 §9.6).
-    var lingerDeadline: Instant?
-    var lingered = 0
+    var hasShutDown = false
+    /// What the kernel had not taken when last looked at, and since when that has not changed.
+    var stalled = (bytes: 0, since: Instant.zero)
 
-    init(_ stream: Stream, _ session: HTTPConnection<Handler>, slot: Int, generation: UInt32) {
+    init(_ stream: Stream, _ session: HTTPConnection<Handler>) {
       self.stream = stream
       self.session = session
-      self.slot = slot
-      self.generation = generation
     }
+
+    var slot: Int { Int(session.id) }
   }
 
-  /// Deadlines are ten seconds and more: looking once a second is exact enough, and costs nothing.
-  private static var sweepInterval: Interval { .seconds(1) }
-  private static var lingerTime: Interval { .seconds(1) }
-  private static var lingerBytes: Int { 64 << 10 }
+  /// Deadlines are a second and more: looking twice a second is exact enough, and costs nothing.
+  private static var sweepInterval: Interval { .milliseconds(500) }
 
   private let loop: EventLoop
   private let handler: Handler
@@ -34,6 +29,7 @@ final class HTTPServer<Handler: RequestHandler>: ReplySink {
   private let maximumConnections: Int
   private var listeners: [Listener] = []
   private let timer: Timer
+  private let scratch = RequestScratch()
 
   private var clients: [Client?] = []
   private var generations: [UInt32] = []
@@ -78,8 +74,8 @@ final class HTTPServer<Handler: RequestHandler>: ReplySink {
       stream.didRead = { _ in }
       stream.didEnd = {}
       stream.didClose = { _ in }
-      HTTPConnection<Handler>.refusal.withUnsafeBytes { stream.write($0) }
-      stream.shutdownWrite()
+      stream.didDrain = nil
+      ResponseWriter.tooManyConnections.withUTF8Buffer { stream.write(UnsafeRawBufferPointer($0)) }
       return stream.close()
     }
     let slot = freeSlots.popLast() ?? clients.count
@@ -89,14 +85,14 @@ final class HTTPServer<Handler: RequestHandler>: ReplySink {
     }
     generations[slot] &+= 1
     let session = HTTPConnection(
-      handler: handler, limits: limits, connection: UInt32(slot), generation: generations[slot],
-      now: loop.now)
-    let client = Client(stream, session, slot: slot, generation: generations[slot])
+      id: UInt32(slot), generation: generations[slot], limits: limits, handler: handler,
+      scratch: scratch, now: loop.now)
+    let client = Client(stream, session)
     clients[slot] = client
     count += 1
     stream.didRead = { [unowned self, unowned client] bytes in didRead(bytes, client) }
     stream.didEnd = { [unowned self, unowned client] in
-      client.session.receiveEnd(now: loop.now)
+      client.session.receiveEnd(at: loop.now)
       markDirty(client)
     }
     stream.didDrain = { [unowned self, unowned client] in markDirty(client) }
@@ -104,17 +100,11 @@ final class HTTPServer<Handler: RequestHandler>: ReplySink {
   }
 
   private func didRead(_ bytes: UnsafeRawBufferPointer, _ client: Client) {
-    if client.lingerDeadline != nil {
-      client.lingered += bytes.count
-      if client.lingered > Self.lingerBytes { client.stream.close() }
-      return
-    }
-    client.session.receive(bytes, now: loop.now)
+    client.session.receive(bytes, at: loop.now)
     markDirty(client)
   }
 
   private func didClose(_ slot: Int) {
-    clients[slot]?.session.close()
     clients[slot] = nil
     freeSlots.append(slot)
     count -= 1
@@ -128,7 +118,8 @@ final class HTTPServer<Handler: RequestHandler>: ReplySink {
 
   private func client(_ token: RequestToken) -> Client? {
     let slot = Int(token.connection)
-    guard slot < clients.count, let client = clients[slot], client.generation == token.generation
+    guard slot < clients.count, let client = clients[slot],
+      client.session.generation == token.generation
     else { return nil }
     return client
   }
@@ -143,18 +134,19 @@ final class HTTPServer<Handler: RequestHandler>: ReplySink {
   /// The end of a turn: what has been answered goes out. Requests that were waiting behind an answer are
   /// handled here; they are the next turn's work.
   func endTurn() {
+    let now = loop.now
     swap(&replies, &delivering)
     for (token, reply) in delivering {
       guard let client = client(token) else { continue }
-      client.session.reply(reply, to: token, now: loop.now)
+      client.session.reply(reply, to: token, at: now)
       markDirty(client)
     }
     if !delivering.isEmpty || mustResume { loop.requestAnotherTurn() }
     delivering.removeAll(keepingCapacity: true)
     if mustResume {
       mustResume = false
-      for case let client? in clients where client.session.isHolding {
-        client.session.resumeHeld(now: loop.now)
+      for case let client? in clients {
+        client.session.resumeHeld(at: now)
         markDirty(client)
       }
     }
@@ -167,42 +159,48 @@ final class HTTPServer<Handler: RequestHandler>: ReplySink {
   }
 
   private func write(_ client: Client) {
-    guard client.stream.isOpen, client.lingerDeadline == nil else { return }
+    guard client.stream.isOpen else { return }
     let session = client.session
-    // What the kernel does not take stays with the session, which stops handling requests meanwhile.
-    if client.stream.unsentBytes == 0, !session.output.isEmpty {
+    // What the kernel does not take at once holds back the rest: it stays with the session, which stops
+    // handling requests when it has too much of it.
+    while client.stream.unsentBytes == 0, !session.output.isEmpty {
       client.stream.write(session.output.readable)
-      session.didWrite(session.output.count, now: loop.now)
+      session.didWrite(session.output.count, at: loop.now)
     }
-    if session.shouldClose, session.output.isEmpty, client.stream.unsentBytes == 0 {
-      return linger(client)
+    if client.stream.unsentBytes == 0 {
+      switch session.closing {
+      case .no: break
+      case .close: return client.stream.close()
+      case .linger where !client.hasShutDown:
+        client.hasShutDown = true
+        client.stream.shutdownWrite()
+      case .linger: break
+      }
     }
     if session.wantsRead { client.stream.resumeReading() } else { client.stream.pauseReading() }
   }
 
-  private func linger(_ client: Client) {
-    client.lingerDeadline = loop.now + Self.lingerTime
-    client.stream.resumeReading()
-    client.stream.shutdownWrite()
-  }
-
-  /// Whether every accepted request has been answered and written.
+  /// Whether every answer has reached the kernel.
   var isQuiet: Bool {
     replies.isEmpty
       && clients.allSatisfy { client in
         guard let client else { return true }
-        return client.session.isIdle && client.stream.unsentBytes == 0
+        return client.session.output.isEmpty && client.stream.unsentBytes == 0
       }
   }
 
   private func sweep() {
     let now = loop.now
     for case let client? in clients where client.stream.isOpen {
-      if let deadline = client.lingerDeadline {
-        if deadline <= now { client.stream.close() }
-      } else if client.session.deadline <= now {
-        client.session.deadlinePassed(now)
-        if client.session.isStalled { client.stream.close() } else { markDirty(client) }
+      if client.session.deadline <= now {
+        client.session.deadlinePassed(at: now)
+        markDirty(client)
+      }
+      let unsent = client.stream.unsentBytes
+      if unsent == 0 || unsent != client.stalled.bytes {
+        client.stalled = (unsent, now)
+      } else if now - client.stalled.since > HTTPLimits.writeStallTime {
+        client.stream.close()
       }
     }
     timer.arm(at: now + Self.sweepInterval)

@@ -22,6 +22,14 @@ extension Replica: RequestHandler {
     }
   }
 
+  /// Whoever is about to send a large value should hear first that it would be in vain.
+  package var writeRefusal: Reply? {
+    now = clock()
+    if raft.role != .leader, let leader = reachableLeader { return leader }
+    if raft.role == .leader, log.isFull { return .diskFull }
+    return nil
+  }
+
   // MARK: Reads
 
   func read(_ key: UnsafeRawBufferPointer, staleness: Staleness? = nil) -> Reply {

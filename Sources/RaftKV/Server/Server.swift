@@ -171,7 +171,7 @@ package final class Server {
     transport = PeerTransport(loop: loop, seed: random.next(), logger: logger)
     let gate = RequestGate()
     http = HTTPServer(
-      loop: loop, handler: gate, limits: HTTPLimits(maximumValueSize: settings.maximumValueSize),
+      loop: loop, handler: gate, limits: HTTPLimits(maximumValue: settings.maximumValueSize),
       maximumConnections: max(connections, 16), logger: logger)
     gate.replica = replica
     replica.transport = transport
@@ -247,6 +247,8 @@ final class RequestGate: RequestHandler {
   func handle(_ request: ClientRequest, token: RequestToken) -> Disposition {
     replica.handle(request, token: token)
   }
+
+  var writeRefusal: Reply? { replica.writeRefusal }
 }
 
 extension FatalError {

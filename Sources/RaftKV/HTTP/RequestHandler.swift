@@ -1,3 +1,0 @@
-package protocol RequestHandler: AnyObject {
-  func handle(_ request: ClientRequest, token: RequestToken) -> Disposition
-}
