@@ -17,9 +17,9 @@
 ///   6   reserved: further operations, all with this entry's index
 ///   7   reserved: session (16 bytes)
 /// ```
-/// Integers are little-endian. Fields with tags 1 to 127 must be understood, those from 128 on may be
-/// passed over. Whatever else a node does not understand it must not skip, or its state would differ
-/// from then on without a word: decoding throws, and the node stops.
+/// Integers are little-endian. Fields with tags 1 to 127 must be understood, those from 128 on may
+/// be passed over. Whatever else a node does not understand it must not skip, or its state would
+/// differ from then on without a word: decoding throws, and the node stops.
 package struct Command {
   package enum Kind: UInt8, Sendable {
     case put = 1

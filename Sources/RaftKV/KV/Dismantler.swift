@@ -1,5 +1,6 @@
-/// Releases maps in slices. Dropping the last reference to a large tree frees every node and entry at
-/// once, which takes a good part of a second for a million keys: long enough to lose an election.
+/// Releases maps in slices. Dropping the last reference to a large tree frees every node and entry
+/// at once, which takes a good part of a second for a million keys: long enough to lose an
+/// election.
 package struct Dismantler {
   /// Roots of what is left. Depth first, so it stays short: at most 64 nodes per level.
   private var nodes: [Node] = []

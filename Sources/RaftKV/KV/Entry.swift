@@ -1,5 +1,5 @@
-/// One key with its value, in one allocation. Immutable, so that a reply or a snapshot may keep it while
-/// writes go on. Copying an `Entry` copies a reference.
+/// One key with its value, in one allocation. Immutable, so that a reply or a snapshot may keep it
+/// while writes go on. Copying an `Entry` copies a reference.
 ///
 /// ```
 /// header   createIndex 8 · modifyIndex 8 · value length 4 · key length 2 · field flags 1

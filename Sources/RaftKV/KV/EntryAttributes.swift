@@ -1,6 +1,6 @@
 extension Entry {
-  /// What few entries have: a lock's count and holder, and a client's own flags. An attribute that is
-  /// zero takes no space, in memory or in a snapshot.
+  /// What few entries have: a lock's count and holder, and a client's own flags. An attribute that
+  /// is zero takes no space, in memory or in a snapshot.
   package struct Attributes: Equatable, Sendable {
     /// How often the lock was taken.
     package var lockIndex: UInt64

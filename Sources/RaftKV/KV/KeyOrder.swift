@@ -1,7 +1,7 @@
 /// The order of keys: bytes, lexicographically; a key comes before its extensions.
 enum KeyOrder {
-  /// The first eight bytes as a big-endian number, a short key padded with zeros. So a smaller prefix
-  /// means a smaller key, and equal prefixes mean that the keys themselves must be compared.
+  /// The first eight bytes as a big-endian number, a short key padded with zeros. So a smaller
+  /// prefix means a smaller key, and equal prefixes mean that the keys themselves must be compared.
   static func prefix(of key: UnsafeRawBufferPointer) -> UInt64 {
     if key.count >= 8 { return UInt64(bigEndian: key.loadUnaligned(as: UInt64.self)) }
     var prefix: UInt64 = 0

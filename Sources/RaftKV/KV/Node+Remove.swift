@@ -1,5 +1,6 @@
 extension Node {
-  /// One removal on its way down the tree. The key is known to be there, so no node is copied in vain.
+  /// One removal on its way down the tree. The key is known to be there, so no node is copied in
+  /// vain.
   struct Removal {
     let key: UnsafeRawBufferPointer
     let prefix: UInt64

@@ -7,9 +7,9 @@
 ///              separator 0   separator 1
 ///   child 0  <             <=  child 1  <   <=  child 2
 /// ```
-/// A separator is an entry without a value whose key lies above everything to its left and not above
-/// anything to its right. Prefixes stand in a column of their own, so that a search touches few cache
-/// lines and, mostly, one key.
+/// A separator is an entry without a value whose key lies above everything to its left and not
+/// above anything to its right. Prefixes stand in a column of their own, so that a search touches
+/// few cache lines and, mostly, one key.
 final class Node: ManagedBuffer<Node.Header, UInt64> {
   struct Header {
     var keyCount: Int32

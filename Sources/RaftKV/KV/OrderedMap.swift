@@ -1,7 +1,7 @@
 /// Entries in the order of their keys: a B+tree that is copied on write.
 ///
-/// It is a value. Copying it is one retain, O(1); a mutation then copies the nodes on its path that are
-/// still shared, once each, so that a frozen copy can be read in slices while writes go on.
+/// It is a value. Copying it is one retain, O(1); a mutation then copies the nodes on its path that
+/// are still shared, once each, so that a frozen copy can be read in slices while writes go on.
 package struct OrderedMap {
   private(set) var root: Node
   package private(set) var count = 0
@@ -26,8 +26,8 @@ package struct OrderedMap {
   @discardableResult
   package mutating func insert(_ entry: Entry) -> Entry? { insert(entry, isAppend: false) }
 
-  /// Puts `entry` behind all others without a search, as loading a snapshot does. Returns whether its
-  /// key is above all others; if not, nothing has happened.
+  /// Puts `entry` behind all others without a search, as loading a snapshot does. Returns whether
+  /// its key is above all others; if not, nothing has happened.
   package mutating func append(_ entry: Entry) -> Bool {
     if let last, KeyOrder.compare(last.key, entry.key) >= 0 { return false }
     insert(entry, isAppend: true)

@@ -1,8 +1,9 @@
 /// SipHash-1-3 with 128 bits of output (Aumasson and Bernstein, "SipHash: a fast short-input PRF").
 ///
-/// The fingerprint guards against accidents: a bug, a flipped bit, a forked history. For this one round
-/// per word is plenty, as in the hash tables of Swift and Rust, and an entry of 150 bytes costs some
-/// tens of nanoseconds. Its key is public, so it is no defence against someone who seeks collisions.
+/// The fingerprint guards against accidents: a bug, a flipped bit, a forked history. For this one
+/// round per word is plenty, as in the hash tables of Swift and Rust, and an entry of 150 bytes
+/// costs some tens of nanoseconds. Its key is public, so it is no defence against someone who seeks
+/// collisions.
 struct SipHash {
   /// "raftkvd state v1", as two little-endian words; fixed with `StateHash.version`.
   private static let key: (UInt64, UInt64) = (0x6476_6b74_6661_7220, 0x3176_2065_7461_7473)

@@ -1,6 +1,7 @@
-/// Builds a state from a snapshot's bytes, as they come, in pieces of any size. A call costs what its piece
-/// costs, and where it completes a section the checking of that section: callers choose the slices.
-/// Nothing is believed before its checksum, and memory grows only by bytes that have arrived.
+/// Builds a state from a snapshot's bytes, as they come, in pieces of any size. A call costs what
+/// its piece costs, and where it completes a section the checking of that section: callers choose
+/// the slices. Nothing is believed before its checksum, and memory grows only by bytes that have
+/// arrived.
 package struct SnapshotDecoder: ~Copyable {
   /// Known once the header section has passed.
   package private(set) var metadata: SnapshotMetadata?

@@ -24,8 +24,8 @@ package struct SnapshotEncoder {
     entry = iterator.next()
   }
 
-  /// Appends whole sections until at least `budget` bytes were appended; returns whether the snapshot
-  /// is complete.
+  /// Appends whole sections until at least `budget` bytes were appended; returns whether the
+  /// snapshot is complete.
   package mutating func encode(into buffer: inout ByteBuffer, budget: Int) -> Bool {
     let start = buffer.count
     while phase != .done && buffer.count - start < max(budget, 1) { encodeSection(into: &buffer) }

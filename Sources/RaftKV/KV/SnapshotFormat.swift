@@ -20,13 +20,14 @@
 ///   5  tombstones       *  records, oldest first: u64 index · u16 key length · key
 ///   6  end              1  u64 number of entries · u64 number of tombstones
 /// ```
-/// The sections come in the order of their types. A section of records ends with the record that brings it to
-/// 256 KiB, whoever encodes it and in whatever slices: the same state is the same bytes on every node.
+/// The sections come in the order of their types. A section of records ends with the record that
+/// brings it to 256 KiB, whoever encodes it and in whatever slices: the same state is the same
+/// bytes on every node.
 ///
-/// A snapshot is valid if and only if every section is known, whole, in order and passes its checksum,
-/// every record is well-formed, the counts are right, the recomputed state hash is the stated one (of the
-/// same version), and nothing follows the end. The checksums are chained, so that no section can be left out,
-/// exchanged or taken from another snapshot.
+/// A snapshot is valid if and only if every section is known, whole, in order and passes its
+/// checksum, every record is well-formed, the counts are right, the recomputed state hash is the
+/// stated one (of the same version), and nothing follows the end. The checksums are chained, so
+/// that no section can be left out, exchanged or taken from another snapshot.
 enum SnapshotFormat {
   enum Section: UInt32 {
     case header = 1
@@ -44,8 +45,8 @@ enum SnapshotFormat {
   static let tombstoneHeaderSize = 10
   /// One section is the unit of checking and of encoding: well below a millisecond of work.
   static let sectionSize = 256 << 10
-  /// The largest section is a full one and its last record. No value comes near 1 GiB; a length above
-  /// is garbage, refused before anything waits for so many bytes.
+  /// The largest section is a full one and its last record. No value comes near 1 GiB; a length
+  /// above is garbage, refused before anything waits for so many bytes.
   static let maximumSectionLength = 1 << 30
 }
 

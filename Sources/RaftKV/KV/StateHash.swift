@@ -1,7 +1,8 @@
 /// A 128-bit fingerprint of the whole map, equal on every node that has applied the same entries.
 ///
-/// It is the sum, in two wrapping 64-bit lanes, of one hash per entry. A sum does not depend on order and
-/// can be taken back, so that each change costs two hashes of entries, whatever the size of the map.
+/// It is the sum, in two wrapping 64-bit lanes, of one hash per entry. A sum does not depend on
+/// order and can be taken back, so that each change costs two hashes of entries, whatever the size
+/// of the map.
 package struct StateHash: Hashable, Sendable {
   package var high: UInt64
   package var low: UInt64
@@ -33,8 +34,8 @@ package struct StateHash: Hashable, Sendable {
 }
 
 extension Entry {
-  /// The entry's own hash. Both lengths and the field flags are hashed first, so that no two entries
-  /// have the same words.
+  /// The entry's own hash. Both lengths and the field flags are hashed first, so that no two
+  /// entries have the same words.
   var hash: StateHash {
     let key = self.key
     let value = self.value

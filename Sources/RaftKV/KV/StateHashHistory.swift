@@ -1,5 +1,5 @@
-/// The fingerprints at the last multiples of an interval, so that nodes at different indexes find one
-/// that they all know.
+/// The fingerprints at the last multiples of an interval, so that nodes at different indexes find
+/// one that they all know.
 package struct StateHashHistory {
   /// Every 1024 entries a comparison is cheap beside the entries themselves.
   package static let defaultInterval: UInt64 = 1024

@@ -1,14 +1,14 @@
 import DequeModule
 
-/// The indexes at which the last keys were deleted, so that whoever waits for a key or a prefix learns of
-/// a delete that left no entry behind. Bounded: the oldest goes first. Part of the replicated state, and so
-/// of snapshots, because answers depend on it.
+/// The indexes at which the last keys were deleted, so that whoever waits for a key or a prefix
+/// learns of a delete that left no entry behind. Bounded: the oldest goes first. Part of the
+/// replicated state, and so of snapshots, because answers depend on it.
 package struct Tombstones {
   /// 4096 keys of 4096 bytes are 16 MiB at worst; a waiter that is further behind looks anew.
   package static let capacity = 4096
 
-  /// In the order of deletion; a tombstone is an entry without a value, `modifyIndex` its index. One copy
-  /// of these references, some microseconds, is made when a snapshot is held.
+  /// In the order of deletion; a tombstone is an entry without a value, `modifyIndex` its index.
+  /// One copy of these references, some microseconds, is made when a snapshot is held.
   private var queue: Deque<Entry> = []
   /// The latest tombstone of each key in `queue`.
   private var latest = OrderedMap()
