@@ -81,11 +81,13 @@ package final class Server {
   /// A name may stand for several addresses (localhost is ::1 and 127.0.0.1): all of them are bound.
   private func resolve(_ address: HostPort, flag: String) throws(FatalError) -> [SocketAddress] {
     var result: Result<[SocketAddress], LoopError>?
+    var isWaiting = false
     Resolver.resolve(loop, address) { [loop] in
       result = $0
-      loop.stop()
+      if isWaiting { loop.stop() }
     }
-    if result == nil { loop.run() }
+    isWaiting = result == nil
+    if isWaiting { loop.run() }
     switch result {
     case .success(let addresses)? where !addresses.isEmpty: return addresses
     case .failure(let error)?:
