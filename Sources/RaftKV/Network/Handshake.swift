@@ -103,7 +103,8 @@ package enum Handshake {
   private static func judgeWaiting(_ hello: Hello, local: LocalIdentity) -> Verdict {
     guard hello.cluster != .none else {
       return .refuse(
-        Refusal(.notJoined, "neither node '\(local.name)' nor its caller is in a cluster", by: local))
+        Refusal(
+          .notJoined, "neither node '\(local.name)' nor its caller is in a cluster", by: local))
     }
     if hello.purpose == .probe { return .accept }
     guard hello.target.id == local.id, hello.target.memberSince > .zero else {

@@ -4,9 +4,9 @@
 /// Votes, heartbeats and replies are control. Appends and snapshot chunks are bulk; an append without
 /// entries too, so that appends keep their order among each other.
 package struct Outbox: ~Copyable {
-  /// The driver stops producing entries at 8 MiB a peer, so bulk beyond that is one entry that is larger.
-  /// This is that entry's limit: what exceeds it is a mistake, and the connection is given up.
-  package static let bulkLimit = 64 << 20
+  /// The driver stops producing entries at 8 MiB a peer, so there is never more than that and one entry
+  /// of the largest size. What exceeds it is a mistake, and the connection is given up.
+  package static let bulkLimit = FrameCodec.maximumBodySize
   /// How much bulk goes to the stream at once. What lies in the stream is in front of the next
   /// heartbeat: at 1 Gbit/s this is 2 ms of it.
   static let runSize = 256 << 10
@@ -21,7 +21,7 @@ package struct Outbox: ~Copyable {
 
   package var count: Int { control.count + bulk.count }
   package var isEmpty: Bool { control.isEmpty && bulk.isEmpty }
-  package var hasOverflown: Bool { bulk.count > Self.bulkLimit + FrameCodec.headerSize * 64 }
+  package var hasOverflown: Bool { bulk.count > Self.bulkLimit }
 
   mutating func append(
     _ envelope: Envelope, report: StateHashReport?, payload: UnsafeRawBufferPointer
@@ -37,6 +37,8 @@ package struct Outbox: ~Copyable {
 
   mutating func append(_ type: FrameType, _ hello: Hello) { control.appendFrame(type, hello) }
   mutating func append(_ refusal: Refusal) { control.appendFrame(refusal) }
+  /// A chunk that was encoded before there was a connection for it.
+  mutating func append(chunkFrame frame: UnsafeRawBufferPointer) { bulk.append(frame) }
   mutating func appendKeepAlive() { control.appendKeepAlive() }
 
   /// The next frames to write, borrowed until `didTake`; empty when there are none.
@@ -65,18 +67,11 @@ package struct Outbox: ~Copyable {
     let bytes = bulk.readable
     var run = 0
     while run < bytes.count {
-      let header = ByteReader.uint32(in: bytes, at: run + 8)
-      let frameSize = FrameCodec.headerSize + Int(header)
+      let bodySize = bytes.loadUnaligned(fromByteOffset: run + 8, as: UInt32.self)
+      let frameSize = FrameCodec.headerSize + Int(UInt32(littleEndian: bodySize))
       if run > 0 && run + frameSize > Self.runSize { break }
       run += frameSize
     }
     return run
-  }
-}
-
-extension ByteReader {
-  /// A length field at a known place in bytes of our own making.
-  fileprivate static func uint32(in bytes: UnsafeRawBufferPointer, at offset: Int) -> UInt32 {
-    UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: UInt32.self))
   }
 }

@@ -45,7 +45,8 @@ package struct Refusal: Error, Equatable, Sendable {
 
   package init(_ code: Code, _ sentence: String, by local: LocalIdentity) {
     self.code = code
-    self.sentence = String(decoding: sentence.utf8.prefix(Self.maximumSentenceLength), as: UTF8.self)
+    self.sentence = String(
+      decoding: sentence.utf8.prefix(Self.maximumSentenceLength), as: UTF8.self)
     cluster = local.cluster
     sender = local.id
     nonce = local.nonce

@@ -1,0 +1,117 @@
+/// The seam between the replica and the other nodes. Production is `PeerTransport`; the simulator has
+/// its own. Nothing calls the delegate from inside these functions.
+package protocol Transport: AnyObject {
+  /// The members to talk to, without ourselves. Connections to others are dropped after a grace, in which
+  /// a node that was removed may still be told so.
+  func setPeers(_ peers: [Peer])
+  /// Queues one message, or drops it where there is no connection: Raft repeats what matters. `payload`,
+  /// the records of an append or a chunk's bytes, is copied before this returns.
+  func send(_ envelope: Envelope, report: StateHashReport?, payload: UnsafeRawBufferPointer)
+  func isConnected(_ peer: NodeID) -> Bool
+  /// Bytes queued for this peer that the kernel has not taken yet.
+  func queuedBytes(_ peer: NodeID) -> Int
+  /// Fast failover: dials the peer at once, for `didProbe` to tell whether its process lives.
+  func probe(_ peer: NodeID)
+  /// Dials an address to learn who is there; the answer comes within three seconds, exactly once.
+  func discover(
+    address: String, name: String,
+    completion: @escaping (Result<PeerDescription, DiscoveryFailure>) -> Void)
+  /// The end of a turn: what was queued is written, one write per peer.
+  func flush()
+}
+
+/// What the transport tells, and asks of, its owner.
+package protocol TransportDelegate: AnyObject {
+  /// The payload is borrowed for the duration of the call.
+  func didReceive(
+    _ envelope: Envelope, report: StateHashReport?, payload: UnsafeRawBufferPointer)
+  /// Messages can be exchanged. After a replaced connection `didDisconnect` came before.
+  func didConnect(_ peer: NodeID, hello: Hello)
+  /// What was queued or on its way may be lost.
+  func didDisconnect(_ peer: NodeID)
+  func didProbe(_ peer: NodeID, _ outcome: ProbeOutcome)
+  /// A frame is coming in and not whole yet: its sender lives.
+  func didReceivePartialFrame(from peer: NodeID)
+
+  var localIdentity: LocalIdentity { get }
+  var configuration: Configuration { get }
+  /// Makes the cluster ours, durably, and says whether it worked.
+  func adopt(_ cluster: ClusterID, then completion: @escaping (Bool) -> Void)
+  /// Somebody dialled us and was refused. The hello may say that a cluster counts on another incarnation
+  /// under our name: a wiped disk.
+  func didRefuse(_ hello: Hello, _ refusal: Refusal)
+  /// We dialled this member and were refused, or somebody else answered.
+  func didMeetRefusal(from peer: NodeID, _ refusal: Refusal)
+}
+
+/// A member to talk to.
+package struct Peer: Equatable, Sendable {
+  package var id: NodeID
+  package var name: String
+  package var memberSince: LogIndex
+  /// `host:port`; the host is resolved anew for every connection (J4).
+  package var raftAddress: String
+
+  package init(id: NodeID, name: String, memberSince: LogIndex, raftAddress: String) {
+    self.id = id
+    self.name = name
+    self.memberSince = memberSince
+    self.raftAddress = raftAddress
+  }
+
+  package init(_ member: Configuration.Member) {
+    self.init(
+      id: member.id, name: member.name, memberSince: member.memberSince,
+      raftAddress: member.raftAddress)
+  }
+}
+
+/// What a probe found out. A probe that finds out nothing says nothing.
+package enum ProbeOutcome: Equatable, Sendable {
+  /// Nobody listens there: the process is gone.
+  case refused
+  /// Another process than the one we were connected to: that one is gone.
+  case otherProcess
+  case sameProcess
+}
+
+/// Who answered at an address.
+package struct PeerDescription: Equatable, Sendable {
+  package var cluster: ClusterID
+  package var name: String
+  package var id: NodeID
+  package var memberSince: LogIndex
+  package var raftAddress: String
+  package var httpAddress: String
+  package var features: UInt64
+
+  package init(_ hello: Hello) {
+    cluster = hello.cluster
+    name = hello.sender.name
+    id = hello.sender.id
+    memberSince = hello.sender.memberSince
+    raftAddress = hello.raftAddress
+    httpAddress = hello.httpAddress
+    features = hello.features
+  }
+}
+
+package enum DiscoveryFailure: Error, Equatable, Sendable, CustomStringConvertible {
+  /// The address is none, or its name does not resolve.
+  case unresolvable(String)
+  case unreachable(String)
+  case refused(Refusal)
+  /// Something listens there, but it does not speak our protocol.
+  case notAPeer(String)
+  case timedOut
+
+  package var description: String {
+    switch self {
+    case .unresolvable(let reason): "the address cannot be resolved: \(reason)"
+    case .unreachable(let reason): "no connection: \(reason)"
+    case .refused(let refusal): refusal.sentence
+    case .notAPeer(let reason): "no raftkvd peer answers there: \(reason)"
+    case .timedOut: "no answer in time"
+    }
+  }
+}
