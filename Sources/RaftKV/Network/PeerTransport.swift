@@ -33,7 +33,7 @@ package final class PeerTransport: Transport {
   var links: [PeerLink] = []
   var connections: [PeerConnection] = []
   private var inquiries: [Inquiry] = []
-  private var listener: Listener?
+  private var listeners: [Listener] = []
   private let timer: Timer
   private var isClosed = false
 
@@ -50,19 +50,25 @@ package final class PeerTransport: Transport {
 
   /// Accepts peers at this address from now on.
   package func listen(at address: SocketAddress) throws(LoopError) {
-    let listener = try Listener(loop, at: address)
-    listener.didAccept = { [unowned self] stream in didAccept(stream) }
-    self.listener = listener
+    try listen(atAll: [address])
+  }
+
+  /// Accepts peers at every address that a name stands for.
+  package func listen(atAll addresses: [SocketAddress]) throws(LoopError) {
+    listeners = try Listener.bind(loop, addresses)
+    for listener in listeners {
+      listener.didAccept = { [unowned self] stream in didAccept(stream) }
+    }
   }
 
   /// The port that `listen` got, 0 before.
-  package var boundPort: UInt16 { listener?.boundPort ?? 0 }
+  package var boundPort: UInt16 { listeners.first?.boundPort ?? 0 }
 
   /// Hangs up everywhere; the delegate hears nothing more.
   package func close() {
     isClosed = true
     delegate = nil
-    listener?.close()
+    for listener in listeners { listener.close() }
     timer.close()
     for inquiry in inquiries { inquiry.cancel() }
     for connection in connections { connection.close() }
