@@ -47,7 +47,8 @@ package enum Reply {
   case deleted(LogIndex, existed: Bool)
   case joined(Configuration.Member)
   case removed(name: String, at: LogIndex)
-  case status(Status)
+  /// Indirect: the one large payload must not widen every waiting reply.
+  indirect case status(Status)
   /// Not accepted here: the leader's name and replicated HTTP address.
   case redirect(leader: String, address: String)
   case failure(Failure)
@@ -65,17 +66,22 @@ package struct Staleness: Equatable, Sendable {
 }
 
 /// An error as the client sees it: `{"error":code,"message":message}`.
-package struct Failure: Equatable, Sendable {
+package struct Failure: Error, Equatable, Sendable {
   package var status: Int
   package var code: String
   package var message: String
   /// Seconds, for 503 and 429.
   package var retryAfter: Int?
-  package init(status: Int, code: String, message: String, retryAfter: Int? = nil) {
+  /// For 405, and for the 204 to OPTIONS: what the path does answer to.
+  package var allowed: MethodSet?
+  package init(
+    status: Int, code: String, message: String, retryAfter: Int? = nil, allowed: MethodSet? = nil
+  ) {
     self.status = status
     self.code = code
     self.message = message
     self.retryAfter = retryAfter
+    self.allowed = allowed
   }
 }
 
