@@ -146,8 +146,9 @@ package final class HTTPConnection<Handler: RequestHandler> {
   /// Offers a held request again.
   package func resumeHeld(at now: Instant) {
     guard case .held = phase else { return }
-    phase = .head
+    isProcessing = true
     dispatchSaved()
+    isProcessing = false
     proceed(now)
   }
 

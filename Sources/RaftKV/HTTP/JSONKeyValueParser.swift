@@ -4,7 +4,10 @@
 /// A string without escapes is borrowed from the body; one with them is decoded into `decoded`.
 struct JSONKeyValueParser {
   /// Where a decoded string lies.
-  private enum Text { case borrowed(Range<Int>), decoded(Range<Int>) }
+  private enum Text {
+    case borrowed(Range<Int>)
+    case decoded(Range<Int>)
+  }
 
   private let bytes: UnsafeRawBufferPointer
   private var offset = 0

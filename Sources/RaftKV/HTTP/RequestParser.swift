@@ -90,7 +90,8 @@ package struct RequestParser {
     }
     guard scanned > start, bytes[scanned] == .space else {
       throw .badRequest(
-        "bad_target", "The request target is empty, ends the line, or holds a byte that must be escaped.")
+        "bad_target",
+        "The request target is empty, ends the line, or holds a byte that must be escaped.")
     }
     try splitTarget(bytes, start..<scanned)
     begin(.version, at: scanned + 1)
@@ -109,7 +110,9 @@ package struct RequestParser {
     {
       pathStart += 7
       var end = pathStart
-      while end < target.upperBound, bytes[end] != UInt8(ascii: "/"), bytes[end] != UInt8(ascii: "?") {
+      while end < target.upperBound, bytes[end] != UInt8(ascii: "/"),
+        bytes[end] != UInt8(ascii: "?")
+      {
         end += 1
       }
       guard end > pathStart, Authority.isValid(bytes.slice(pathStart..<end)) else {
