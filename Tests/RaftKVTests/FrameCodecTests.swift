@@ -155,7 +155,7 @@ struct MessageSample {
           total: offset + UInt64(payload.count) + counter() % 2, round: counter()))
     case 8:
       message = .snapshotReply(
-        SnapshotReply(lastEntry: id(), offset: counter(), installed: flag(), round: counter()))
+        SnapshotReply(lastEntry: id(), offset: counter(), round: counter()))
     default: message = .removed(by: LogIndex(counter()))
     }
     envelope = Envelope(
