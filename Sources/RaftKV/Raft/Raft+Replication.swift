@@ -64,7 +64,8 @@ extension Raft {
     case .full:
       leadership!.progress[peer].isFull = true
       leadership!.progress[peer].becomeProbe()
-      leadership!.progress[peer].isProbeSent = true  // Until a heartbeat's answer says there is room.
+      // Until a heartbeat's answer says there is room.
+      leadership!.progress[peer].isProbeSent = true
     }
   }
 

@@ -53,8 +53,9 @@ final class Joiner {
     ) { [unowned self] result in didAnswer(result, from: address) }
   }
 
-  private func didAnswer(_ result: Result<JoinClient.Answer, JoinClient.Failure>, from address: String)
-  {
+  private func didAnswer(
+    _ result: Result<JoinClient.Answer, JoinClient.Failure>, from address: String
+  ) {
     request = nil
     switch result {
     case .success(let answer) where answer.status == 200:
