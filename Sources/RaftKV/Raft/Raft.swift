@@ -174,15 +174,23 @@ package struct Raft: ~Copyable {
     guard let leadership else { return false }
     return commitIndex >= leadership.firstEntry.index
   }
-  /// Takes part in elections: a voter of the configuration in force, not known to be removed.
-  package var mayCampaign: Bool {
-    configuration.isVoter(id) && removedBy == nil && storage == .healthy
+  /// Takes part in elections, unless its disk is in trouble: a voter, not known to be removed.
+  ///
+  /// A voter whose removal is in its log but not known to be committed is still one: the others may
+  /// lack that entry and refuse to elect anyone whose log is shorter (dissertation §4.2.2). It asks for
+  /// votes without counting its own.
+  var isElectable: Bool {
+    guard removedBy == nil else { return false }
+    if configuration.isVoter(id) { return true }
+    return configurations.currentIndex > commitIndex
+      && configurations.previous?.isVoter(id) ?? false
   }
+  package var mayCampaign: Bool { isElectable && storage == .healthy }
 
   /// When the engine next wants to be woken through `deadlinePassed`. There are no ticks.
   package var deadline: Instant {
     guard let leadership else {
-      return configuration.isVoter(id) && removedBy == nil ? electionDeadline : .distantFuture
+      return isElectable ? electionDeadline : .distantFuture
     }
     var earliest = min(leadership.heartbeatDue, leadership.quorumCheckDue)
     if let transfer = leadership.transfer { earliest = min(earliest, transfer.deadline) }
