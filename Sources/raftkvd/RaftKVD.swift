@@ -70,8 +70,8 @@ struct RaftKVD: ParsableCommand {
   @Option(name: .either("max-value-size"), help: "The largest value, at most 7MiB.")
   var maxValueSize = ByteCount(1 << 20)
 
-  @Option(name: .either("log-level"), help: "debug, info, warning or error.")
-  var logLevel = Logger.Level.info
+  @Option(name: .either("log-level"), help: "How much is said on standard error.")
+  var logLevel = LogLevel.info
 
   func run() throws {
     do throws(FatalError) {
@@ -99,7 +99,7 @@ struct RaftKVD: ParsableCommand {
       configuration.snapshotEntries = snapshotEntries
       configuration.snapshotBytes = snapshotBytes.count
       configuration.maximumValueSize = maxValueSize.count
-      configuration.logLevel = logLevel
+      configuration.logLevel = logLevel.level
       try configuration.check()
       return configuration
     } catch {
