@@ -36,6 +36,9 @@ package struct Interval: Hashable, Comparable, Sendable {
   package static func < (left: Interval, right: Interval) -> Bool {
     left.nanoseconds < right.nanoseconds
   }
+  package static func + (left: Interval, right: Interval) -> Interval {
+    Interval(nanoseconds: left.nanoseconds + right.nanoseconds)
+  }
   package static func * (interval: Interval, factor: Int) -> Interval {
     Interval(nanoseconds: interval.nanoseconds * UInt64(factor))
   }
