@@ -111,7 +111,7 @@ extension Raft {
     deadLeader = peer
     mustProbeDeadLeader = false
     lastLeaderContact = nil
-    guard mayCampaign, role != .candidate else { return }
+    guard mayCampaign, storage == .healthy, role != .candidate else { return }
     // Followers notice within a moment of each other; a small spread keeps them from splitting.
     electionDeadline =
       now

@@ -82,7 +82,8 @@ package struct Raft: ~Copyable {
 
   package enum StorageHealth: Equatable, Sendable {
     case healthy
-    /// No room for more entries: do not lead if anyone else can, refuse appends.
+    /// No room for more commands: refuse them, and campaign only after everyone else had the chance.
+    /// Not never: a cluster whose disks are all full must still elect someone to read and delete.
     case full
     /// A write hangs: do not lead.
     case hung
@@ -185,7 +186,7 @@ package struct Raft: ~Copyable {
     return configurations.currentIndex > commitIndex
       && configurations.previous?.isVoter(id) ?? false
   }
-  package var mayCampaign: Bool { isElectable && storage == .healthy }
+  package var mayCampaign: Bool { isElectable && storage != .hung }
 
   /// When the engine next wants to be woken through `deadlinePassed`. There are no ticks.
   package var deadline: Instant {
@@ -198,7 +199,8 @@ package struct Raft: ~Copyable {
   }
 
   mutating func drawElectionDeadline(after now: Instant) -> Instant {
-    now + random.interval(from: parameters.electionTimeout, to: parameters.electionTimeout * 2)
+    let shortest = storage == .full ? parameters.electionTimeout * 3 : parameters.electionTimeout
+    return now + random.interval(from: shortest, to: shortest + parameters.electionTimeout)
   }
 
   /// While a hard-state write is under way, this much waits for it. A disk that hangs must not make
