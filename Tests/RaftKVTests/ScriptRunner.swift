@@ -234,7 +234,7 @@ final class ScriptRunner {
       switch entry.kind {
       case .noop: "\(entry.id) noop"
       case .configuration: "\(entry.id) configuration"
-      case .command: "\(entry.id) \(entry.command)"
+      case .command, .reclaim: "\(entry.id) \(entry.command)"
       }
     }
     harness.trace.append("\(node.name) [\(node.log.base)] " + entries.joined(separator: ", "))
