@@ -299,7 +299,8 @@ extension Reply {
     .failure(
       Failure(
         status: 429, code: "too_many_changes",
-        message: "Too many joins and removes are waiting for their turn; try again.", retryAfter: 1))
+        message: "Too many joins and removes are waiting for their turn; try again.", retryAfter: 1)
+    )
   }
   static var lastVoter: Reply {
     conflict(
