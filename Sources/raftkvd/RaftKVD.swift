@@ -1,5 +1,4 @@
 import ArgumentParser
-import Glibc
 import RaftKV
 
 /// The command line: parse, build the server, run it, and end with the exit code that tells why.
@@ -79,9 +78,9 @@ struct RaftKVD: ParsableCommand {
     } catch {
       StandardError.write(line: "raftkvd: \(error.message)")
       // Disk requests may still be under way in other threads; nothing of theirs is promised to anyone.
-      _exit(error.exitCode.rawValue)
+      ProcessExit.now(error.exitCode.rawValue)
     }
-    _exit(RaftKV.ExitCode.success.rawValue)
+    ProcessExit.now(RaftKV.ExitCode.success.rawValue)
   }
 
   private func makeConfiguration() throws(FatalError) -> ServerConfiguration {

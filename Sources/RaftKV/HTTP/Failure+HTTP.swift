@@ -38,6 +38,9 @@ extension Failure {
   static let requestTimeout = Failure(
     status: 408, code: "request_timeout",
     message: "The request took too long to arrive; send it again, faster.")
+  static let memoryShort = Failure(
+    status: 503, code: "overloaded",
+    message: "Too many requests are arriving at once to hold them all; try again.", retryAfter: 1)
   static let badChunk = badRequest(
     "bad_chunk", "The body's chunked framing is broken; check the client's encoder.")
   static let badEscape = badRequest(

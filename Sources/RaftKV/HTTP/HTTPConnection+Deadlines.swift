@@ -42,6 +42,22 @@ extension HTTPConnection {
     settle(now)
   }
 
+  /// Memory is short: a request that is still arriving is refused, and what it holds is let go.
+  package func shed(at now: Instant) {
+    guard !isFinishing else { return }
+    switch phase {
+    case .held: return
+    case .head:
+      guard !input.isEmpty else { return }
+      refuse(.failure(.memoryShort), isHead: false)
+    case .length, .chunked:
+      refuse(.failure(.memoryShort), isHead: savedRequest.method == .head)
+    }
+    savedHead.clear(keeping: HTTPLimits.idleBuffer)
+    body.clear(keeping: HTTPLimits.idleBuffer)
+    settle(now)
+  }
+
   /// Last thing of every call from the owner: draws the conclusions and sets the clocks.
   func settle(_ now: Instant) {
     if isFinishing, !input.isEmpty { input.clear(keeping: HTTPLimits.idleBuffer) }

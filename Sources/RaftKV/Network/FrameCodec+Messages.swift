@@ -15,7 +15,6 @@
 /// snapshotReply   entry id last · u64 offset · u64 round
 /// removed         u64 index of the configuration that lacks the receiver
 /// diverged        u64 index at which the receiver's state differs from a majority's
-/// diverged        u64 index at which the receiver's state differs from a majority's
 ///
 /// entry id: u64 index · u64 term
 /// ```
@@ -237,7 +236,8 @@ extension ByteReader {
     var last = previous
     for _ in 0..<count {
       guard let record = records.readEntry(), record.id.index == last.index.next,
-        record.id.term >= last.term, record.id.term <= term
+        record.id.term >= last.term, record.id.term <= term,
+        record.payload.count <= EntryRecord.maximumPayload
       else { return nil }
       var header = EntryHeader(
         term: record.id.term, kind: record.kind, size: UInt32(record.payload.count))

@@ -38,7 +38,8 @@ extension Raft {
   mutating func confirmRounds(into effects: inout Effects) {
     let current = leadership!
     let agreed = Quorum(configuration.voters).agreed { voter in
-      voter == id ? current.round : current.progress(of: voter)?.round ?? 0
+      // Nobody can have heard of a round to come, whatever its answer claims.
+      voter == id ? current.round : min(current.progress(of: voter)?.round ?? 0, current.round)
     }
     guard let agreed, agreed > current.confirmedRound else { return }
     let firstKept = current.round + 1 - UInt64(current.roundTimes.count)

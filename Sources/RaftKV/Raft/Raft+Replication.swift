@@ -210,7 +210,8 @@ extension Raft {
   /// A message connection to `peer` is up. What was on its way on an older one may be lost.
   package mutating func didConnect(_ peer: NodeID, at now: Instant) {
     if !connected.contains(peer) { connected.append(peer) }
-    guard let index = leadership?.index(of: peer) else { return }
+    // A learner that was given up while it was away asks for no votes, and would not hear of it else.
+    guard let index = leadership?.index(of: peer) else { return tellRemoved(peer) }
     leadership!.progress[index].isConnected = true
     restart(index)
     leadership!.heartbeatDue = min(leadership!.heartbeatDue, now)

@@ -58,6 +58,4 @@ struct Administration {
   var waiting: Deque<Task> = []
   /// Distinguishes the answers to one attempt's dial from those to a later one's.
   var attempt = 0
-  /// The current task cannot go on before something else happens; try again then.
-  var nextDeadline: Instant?
 }

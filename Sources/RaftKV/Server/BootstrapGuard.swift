@@ -22,7 +22,6 @@ final class BootstrapGuard: TransportDelegate {
   private var verdict = Verdict.bootstrap
   private var asked: [JoinClient] = []
   private var unanswered = 0
-  private var hasListened = false
   package let localIdentity: LocalIdentity
   package var configuration: Configuration { .empty }
 
@@ -66,7 +65,6 @@ final class BootstrapGuard: TransportDelegate {
   }
 
   private func didListen() {
-    hasListened = true
     if unanswered > 0 {
       // One last wait for addresses that neither answer nor refuse.
       unanswered = 0

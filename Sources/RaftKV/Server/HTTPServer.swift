@@ -2,7 +2,7 @@
 ///
 /// A connection sits in a slot; a token names slot and generation, so a reply for a connection that is gone
 /// reaches nobody (I8). Replies are collected during the turn and written at its end, one write per client.
-final class HTTPServer<Handler: RequestHandler>: ReplySink {
+package final class HTTPServer<Handler: RequestHandler>: ReplySink {
   private final class Client {
     let stream: Stream
     let session: HTTPConnection<Handler>
@@ -10,6 +10,8 @@ final class HTTPServer<Handler: RequestHandler>: ReplySink {
     var hasShutDown = false
     /// What the kernel had not taken when last looked at, and since when that has not changed.
     var stalled = (bytes: 0, since: Instant.zero)
+    /// What of the total is this client's.
+    var buffered = 0
 
     init(_ stream: Stream, _ session: HTTPConnection<Handler>) {
       self.stream = stream
@@ -27,6 +29,10 @@ final class HTTPServer<Handler: RequestHandler>: ReplySink {
   private let limits: HTTPLimits
   private let logger: Logger
   private let maximumConnections: Int
+  /// Of half-received requests and unread answers, over all connections. Beyond this, whoever sends more
+  /// of an unfinished request is refused: each connection's own limits alone would add up to more memory
+  /// than a machine has.
+  private let maximumBuffered: Int
   private var listeners: [Listener] = []
   private let timer: Timer
   private let scratch = RequestScratch()
@@ -35,30 +41,37 @@ final class HTTPServer<Handler: RequestHandler>: ReplySink {
   private var generations: [UInt32] = []
   private var freeSlots: [Int] = []
   private var count = 0
+  private var buffered = 0
   private var dirty: [Int] = []
   private var replies: [(RequestToken, Reply)] = []
   private var delivering: [(RequestToken, Reply)] = []
   private var mustResume = false
 
-  init(
-    loop: EventLoop, handler: Handler, limits: HTTPLimits, maximumConnections: Int, logger: Logger
+  package init(
+    loop: EventLoop, handler: Handler, limits: HTTPLimits, maximumConnections: Int,
+    maximumBuffered: Int? = nil, logger: Logger
   ) {
     self.loop = loop
     self.handler = handler
     self.limits = limits
     self.maximumConnections = maximumConnections
+    // Some of the largest requests always fit.
+    self.maximumBuffered = maximumBuffered ?? max(256 << 20, 4 * limits.maximumJSON)
     self.logger = logger
     timer = Timer(loop)
     timer.didFire = { [unowned self] in sweep() }
     timer.arm(at: loop.now + Self.sweepInterval)
   }
 
-  func listen(atAll addresses: [SocketAddress]) throws(LoopError) {
+  package func listen(atAll addresses: [SocketAddress]) throws(LoopError) {
     listeners = try Listener.bind(loop, addresses)
     for listener in listeners {
       listener.didAccept = { [unowned self] stream in didAccept(stream) }
     }
   }
+
+  /// The port that `listen` got, 0 before.
+  package var boundPort: UInt16 { listeners.first?.boundPort ?? 0 }
 
   /// Takes no more connections; those that are open go on.
   func stopListening() {
@@ -101,10 +114,22 @@ final class HTTPServer<Handler: RequestHandler>: ReplySink {
 
   private func didRead(_ bytes: UnsafeRawBufferPointer, _ client: Client) {
     client.session.receive(bytes, at: loop.now)
+    account(client)
+    if buffered > maximumBuffered {
+      client.session.shed(at: loop.now)
+      account(client)
+    }
     markDirty(client)
   }
 
+  private func account(_ client: Client) {
+    let bytes = client.session.bufferedBytes + client.stream.unsentBytes
+    buffered += bytes - client.buffered
+    client.buffered = bytes
+  }
+
   private func didClose(_ slot: Int) {
+    buffered -= clients[slot]?.buffered ?? 0
     clients[slot] = nil
     freeSlots.append(slot)
     count -= 1
@@ -127,13 +152,13 @@ final class HTTPServer<Handler: RequestHandler>: ReplySink {
   // MARK: Replies
 
   /// Only noted: the replica is in the middle of its turn, and answering may bring the next request.
-  func reply(_ reply: Reply, to token: RequestToken) { replies.append((token, reply)) }
+  package func reply(_ reply: Reply, to token: RequestToken) { replies.append((token, reply)) }
 
-  func resumeHeldRequests() { mustResume = true }
+  package func resumeHeldRequests() { mustResume = true }
 
   /// The end of a turn: what has been answered goes out. Requests that were waiting behind an answer are
   /// handled here; they are the next turn's work.
-  func endTurn() {
+  package func endTurn() {
     let now = loop.now
     swap(&replies, &delivering)
     for (token, reply) in delivering {
@@ -141,7 +166,6 @@ final class HTTPServer<Handler: RequestHandler>: ReplySink {
       client.session.reply(reply, to: token, at: now)
       markDirty(client)
     }
-    if !delivering.isEmpty || mustResume { loop.requestAnotherTurn() }
     delivering.removeAll(keepingCapacity: true)
     if mustResume {
       mustResume = false
@@ -154,6 +178,7 @@ final class HTTPServer<Handler: RequestHandler>: ReplySink {
       guard let client = clients[slot], client.isDirty else { continue }
       client.isDirty = false
       write(client)
+      account(client)
     }
     dirty.removeAll(keepingCapacity: true)
   }
@@ -206,7 +231,7 @@ final class HTTPServer<Handler: RequestHandler>: ReplySink {
     timer.arm(at: now + Self.sweepInterval)
   }
 
-  func close() {
+  package func close() {
     stopListening()
     timer.close()
     for case let client? in clients { client.stream.close() }

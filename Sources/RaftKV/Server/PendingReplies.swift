@@ -50,6 +50,8 @@ struct PendingReads: ~Copyable {
     /// The engine's ticket; it is confirmed in order.
     var ticket: UInt64
     var token: RequestToken
+    /// After this it is given up.
+    var deadline: Instant
     var keyCount: Int
   }
 
@@ -60,9 +62,15 @@ struct PendingReads: ~Copyable {
 
   var count: Int { items.count }
   var isEmpty: Bool { items.isEmpty }
+  var keyBytes: Int { keys.count }
+  var nextDeadline: Instant? { items.first?.deadline }
 
-  mutating func append(ticket: UInt64, token: RequestToken, key: UnsafeRawBufferPointer) {
-    items.append(Item(ticket: ticket, token: token, keyCount: key.count))
+  func isDue(at now: Instant) -> Bool { items.first.map { $0.deadline <= now } ?? false }
+
+  mutating func append(
+    ticket: UInt64, token: RequestToken, deadline: Instant, key: UnsafeRawBufferPointer
+  ) {
+    items.append(Item(ticket: ticket, token: token, deadline: deadline, keyCount: key.count))
     keys.append(key)
   }
 

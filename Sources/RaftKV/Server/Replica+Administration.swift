@@ -8,6 +8,7 @@ extension Replica {
   ) -> Disposition {
     guard raft.role == .leader else { return elsewhere() }
     if isInOtherCluster { return .reply(.otherCluster) }
+    if isStopping { return .reply(.noLeader) }
     if attach(token, toJoinOf: name, raftAddress) { return .pending }
     guard administration.waiting.count < settings.maximumQueuedChanges else {
       return .reply(.tooManyChanges)
@@ -24,6 +25,7 @@ extension Replica {
   ) -> Bool {
     func isSame(_ join: Administration.Join) -> Bool {
       join.name == name && join.raftAddress == raftAddress
+        && join.tokens.count < settings.maximumHeld
     }
     if case .join(var join)? = administration.current, isSame(join) {
       join.tokens.append(token)
@@ -42,12 +44,15 @@ extension Replica {
   func handleRemove(_ name: String, force: Bool, _ token: RequestToken) -> Disposition {
     guard raft.role == .leader else { return elsewhere() }
     if isInOtherCluster { return .reply(.otherCluster) }
+    if isStopping { return .reply(.noLeader) }
     // The leader itself: another one leads first, and removes us (E1). The request is not accepted here;
-    // it is held and then sent to the new leader.
+    // it is held and then sent to the new leader. Should nobody take over, it comes back here, once.
     if name == settings.name, raft.configuration.voterCount > 1 {
-      guard isTransferring || raft.transferLeadership(at: now, into: &effects) else {
-        return .reply(.noSuccessor)
-      }
+      let hasJustFailed =
+        transferFailed.map { now - $0 < settings.parameters.electionTimeout } ?? false
+      guard !hasJustFailed,
+        isTransferring || raft.transferLeadership(at: now, into: &effects)
+      else { return .reply(.noSuccessor) }
       return hold() ?? .reply(.noLeader)
     }
     guard administration.waiting.count < settings.maximumQueuedChanges else {
@@ -82,8 +87,10 @@ extension Replica {
   func abandonAdministration() {
     var tasks = Array(administration.waiting)
     if let current = administration.current { tasks.insert(current, at: 0) }
+    // Attempts are never numbered twice: the dial of an abandoned one may still be answered.
+    let attempt = administration.attempt + 1
     administration = Administration()
-    administration.attempt += 1
+    administration.attempt = attempt
     for task in tasks {
       switch task {
       case .join(let join):
@@ -141,6 +148,10 @@ extension Replica {
       switch result {
       case .failure(let failure): didNotDiscover(join, failure)
       case .success(let peer):
+        // It will stand in the `Location` of redirects: what is no address must not get there (I6).
+        guard HostPort(peer.httpAddress) != nil else {
+          return didNotDiscover(join, .notAPeer("its HTTP address is none"))
+        }
         join.phase = .discovered(
           peer.id, httpAddress: join.httpAddress ?? peer.httpAddress)
         administration.current = .join(join)
@@ -149,9 +160,19 @@ extension Replica {
   }
 
   private func didNotDiscover(_ join: Administration.Join, _ failure: DiscoveryFailure) {
-    // A member that is down is a member all the same.
     var isRefusal = false
-    if case .refused = failure { isRefusal = true }
+    if case .refused(let refusal) = failure {
+      isRefusal = true
+      // We have dialled ourselves: the address is ours.
+      if refusal.code == .selfConnect, join.name == settings.name {
+        var join = join
+        join.phase = .discovered(
+          raft.id, httpAddress: join.httpAddress ?? settings.httpAddress)
+        administration.current = .join(join)
+        return
+      }
+    }
+    // A member that is down is a member all the same.
     if !isRefusal, let member = raft.configuration.member(named: join.name),
       member.raftAddress == join.raftAddress, member.role == .voter,
       join.httpAddress == nil || join.httpAddress == member.httpAddress
@@ -241,16 +262,34 @@ extension Replica {
 
   // MARK: Members that move
 
-  /// A member's hello names addresses that the configuration does not have (D12).
+  /// A member's hello may name addresses that the configuration does not have (D12). Whoever leads has
+  /// them recorded; that may be us, later.
   func noteAddresses(of peer: NodeID, _ hello: Hello) {
-    guard raft.role == .leader, let member = raft.configuration.member(peer),
-      member.raftAddress != hello.raftAddress || member.httpAddress != hello.httpAddress,
+    guard raft.configuration.contains(peer), HostPort(hello.raftAddress) != nil,
+      HostPort(hello.httpAddress) != nil
+    else { return }
+    advertised[peer] = (hello.raftAddress, hello.httpAddress)
+    noteAddresses(of: peer)
+  }
+
+  /// A new leader looks at what every member has said of itself, and at what it says itself.
+  func noteAllAddresses() {
+    for member in raft.configuration.members { noteAddresses(of: member.id) }
+  }
+
+  private func noteAddresses(of peer: NodeID) {
+    let isOurs = peer == raft.id
+    let said = isOurs ? (settings.raftAddress, settings.httpAddress) : advertised[peer]
+    guard raft.role == .leader, let said, let member = raft.configuration.member(peer),
+      (member.raftAddress, member.httpAddress) != said,
       administration.waiting.count < settings.maximumQueuedChanges
     else { return }
     administration.waiting.append(
       .update(
         Administration.Update(
-          id: peer, raftAddress: hello.raftAddress, httpAddress: hello.httpAddress)))
+          id: peer, raftAddress: said.0, httpAddress: said.1,
+          // Nobody needs to dial us to find us here.
+          phase: isOurs ? .confirmed : .new)))
   }
 
   /// The new address is dialled first: only where the same incarnation answers is it recorded.

@@ -6,7 +6,7 @@ extension Replica {
 
   func send(_ envelope: Envelope) {
     switch envelope.message {
-    case .append(let request) where request.count > 0: sendEntries(envelope, request)
+    case .append(let request): sendAppend(envelope, request)
     case .snapshotChunk(let chunk): sendChunk(envelope, chunk)
     case .appendReply, .heartbeatReply:
       transport.send(envelope, report: stateHashReport, payload: .empty)
@@ -15,10 +15,11 @@ extension Replica {
   }
 
   /// Entries come from the log's memory. Older ones are read from disk first; what follows them to the same
-  /// peer then waits its turn, or it would arrive out of order.
-  private func sendEntries(_ envelope: Envelope, _ request: AppendRequest) {
-    if deferred[envelope.to] != nil {
-      deferred[envelope.to]!.append(envelope)
+  /// peer then waits its turn, or it would arrive out of order. An append without entries waits too: ahead
+  /// of those it asks about, it would find a gap that is none.
+  private func sendAppend(_ envelope: Envelope, _ request: AppendRequest) {
+    if let waiting = deferred[envelope.to]?.count {
+      if waiting < settings.maximumDeferred { deferred[envelope.to]!.append(envelope) }
       return
     }
     if !sendFromMemory(envelope, request) {
@@ -28,11 +29,12 @@ extension Replica {
   }
 
   private func sendFromMemory(_ envelope: Envelope, _ request: AppendRequest) -> Bool {
-    let first = request.previous.index.next
     frame.clear()
-    let copied = log.copyRecords(
-      from: first, through: request.last, maxBytes: .max, into: &frame)
-    guard copied == request.last else { return false }
+    if request.count > 0 {
+      let copied = log.copyRecords(
+        from: request.previous.index.next, through: request.last, maxBytes: .max, into: &frame)
+      guard copied == request.last else { return false }
+    }
     transport.send(envelope, report: nil, payload: frame.readable)
     return true
   }
@@ -169,9 +171,9 @@ extension Replica: TransportDelegate {
   func probeLeaderIfDue() {
     guard let due = probeAgain, due <= now else { return }
     probeAgain = nil
-    guard raft.role == .follower, raft.leader != .none, !transport.isConnected(raft.leader) else {
-      return
-    }
+    guard raft.role == .follower, raft.leader != .none, raft.hearsLeader(at: now),
+      !transport.isConnected(raft.leader)
+    else { return }
     transport.probe(raft.leader)
   }
 
@@ -201,7 +203,6 @@ extension Replica: TransportDelegate {
   }
 
   package func didRefuse(_ hello: Hello, _ refusal: Refusal) {
-    logger.warning("refused \(hello.sender.name) (\(hello.raftAddress)): \(refusal.sentence)")
     // Somebody counts on our name as a member of an existing cluster, but on other data.
     guard hello.target.name == settings.name, hello.target.memberSince > .zero,
       hello.cluster != identity.cluster, hello.target.id != raft.id
@@ -224,6 +225,7 @@ extension Replica: TransportDelegate {
   func didChangeConfiguration() {
     seenConfiguration = raft.configurations.currentIndex
     if raft.configuration.contains(raft.id) { hasBeenMember = true }
+    advertised = advertised.filter { raft.configuration.contains($0.key) }
     transport.setPeers(raft.configuration.members.filter { $0.id != raft.id }.map(Peer.init))
   }
 }

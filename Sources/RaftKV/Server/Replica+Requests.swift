@@ -55,9 +55,12 @@ extension Replica: RequestHandler {
   /// `consistent`: a quorum confirms, in a round begun after this arrived, that we lead (C1).
   private func readByRound(_ key: UnsafeRawBufferPointer, _ token: RequestToken) -> Disposition {
     guard raft.role == .leader else { return elsewhere() }
-    guard reads.count < settings.maximumPendingReads else { return .reply(.overloaded) }
+    guard reads.count < settings.maximumPendingReads,
+      reads.keyBytes < settings.maximumPendingReadBytes
+    else { return .reply(.overloaded) }
     guard let ticket = try? raft.requestRead() else { return elsewhere() }
-    reads.append(ticket: ticket, token: token, key: key)
+    reads.append(
+      ticket: ticket, token: token, deadline: now + settings.readPatience, key: key)
     return .pending
   }
 
@@ -144,6 +147,13 @@ extension Reply {
       Failure(
         status: 503, code: "no_leader",
         message: "No leader is known right now; the request was not accepted, try again.",
+        retryAfter: 1))
+  }
+  static var unconfirmed: Reply {
+    .failure(
+      Failure(
+        status: 503, code: "not_confirmed",
+        message: "No majority confirmed in time that this node still leads; try again.",
         retryAfter: 1))
   }
   static var notInCluster: Reply {

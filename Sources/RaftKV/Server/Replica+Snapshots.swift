@@ -36,6 +36,7 @@ extension Replica {
   /// What a turn does for snapshots, after everything else.
   func stepSnapshots() {
     adoptFinishedSnapshot()
+    closeSent()
     if incoming != nil, raft.incomingSnapshot == nil { abandonIncoming() }
     if outgoing != nil { return encodeSlice() }
     if isSnapshotDue { beginSnapshot() }
@@ -52,20 +53,19 @@ extension Replica {
   /// "A snapshot is due when both are reached": enough entries, and enough bytes to be worth one. A full
   /// disk makes it due at once: it is what frees space.
   private var isSnapshotDue: Bool {
-    guard snapshots.isIdle, incoming == nil, !hasFailed else { return false }
+    guard snapshots.isIdle, incoming == nil, !hasFailed, now >= nextSnapshotAttempt else {
+      return false
+    }
     let last = raft.snapshot?.lastEntry.index ?? .zero
     guard appliedIndex > max(last, raft.outline.base.index) else { return false }
     let bytes = raft.outline.bytes(after: max(last, raft.outline.base.index), through: appliedIndex)
-    if bytes >= settings.snapshotBytesLimit { return true }
-    if raft.storage == .full {
-      return now - lastSnapshotAttempt >= settings.fullDiskRetry
-    }
+    if bytes >= settings.snapshotBytesLimit || raft.storage == .full { return true }
     let wanted = max(settings.snapshotBytes, Int(raft.snapshot?.total ?? 0))
     return bytes >= wanted && appliedIndex - last >= settings.snapshotEntries
   }
 
   private func beginSnapshot() {
-    lastSnapshotAttempt = now
+    if raft.storage == .full { nextSnapshotAttempt = now + settings.snapshotRetry }
     let lastEntry = EntryID(index: appliedIndex, term: raft.outline.term(at: appliedIndex)!)
     let item = raft.configurations.item(at: appliedIndex)
     let metadata = SnapshotMetadata(
@@ -74,13 +74,13 @@ extension Replica {
     // Frozen here, in O(1); writes go on in copies of what they touch.
     let encoder = SnapshotEncoder(store.snapshot(), metadata)
     let begin = { [self] in
-      guard snapshots.isIdle, outgoing == nil else { return }
+      guard snapshots.isIdle, outgoing == nil else { return log.resumePreparation() }
       let writer = snapshots.beginWriting(lastEntry) { [unowned self] in didWriteSlice($0) }
       outgoing = OutgoingSnapshot(encoder, writer)
       logger.info("takes a snapshot of \(lastEntry)")
     }
     // A full disk: the ballast makes room for it.
-    if raft.storage == .full { log.releaseBallast(begin) } else { begin() }
+    if raft.storage == .full || hasLackedSpace { log.releaseBallast(begin) } else { begin() }
   }
 
   private func encodeSlice() {
@@ -100,20 +100,27 @@ extension Replica {
 
   private func didWriteSlice(_ error: DiskError?) {
     guard let error else { return }
-    logger.warning("the snapshot could not be written: \(error)")
+    let wait = settings.snapshotRetry
+    logger.warning(
+      "the snapshot could not be written: \(error); it is tried again in \(wait.milliseconds / 1000) s")
+    nextSnapshotAttempt = clock() + wait
+    hasLackedSpace = error.isNoSpace
     dropOutgoing()
   }
 
   private func didFinishSnapshot(_ error: DiskError?) {
-    if let error { logger.warning("the snapshot could not be written: \(error)") }
-    dropOutgoing()
+    if error != nil { return didWriteSlice(error) }
+    hasLackedSpace = false
     adoptFinishedSnapshot()
+    dropOutgoing()
   }
 
   private func dropOutgoing() {
     guard let over = outgoing else { return }
     outgoing = nil
     dismantler.take(over.encoder.state.map)
+    // Whatever became of it, no space is kept for it any more.
+    log.resumePreparation()
   }
 
   /// The engine learns of the newest durable snapshot, and lets the log before it go. Not before our own log
@@ -137,7 +144,7 @@ extension Replica {
   func sendChunk(_ envelope: Envelope, _ chunk: SnapshotChunk) {
     let peer = envelope.to
     guard let file = snapshotFile(chunk.lastEntry, for: peer) else {
-      return raft.snapshotUnavailable(for: peer)
+      return unavailable.append(peer)
     }
     file.read(at: Int(chunk.offset), count: Int(chunk.size)) { [weak self] result in
       guard let self, !hasFailed, raft.role == .leader, raft.currentTerm == envelope.term else {
@@ -149,6 +156,26 @@ extension Replica {
       case .success: raft.snapshotUnavailable(for: peer)
       case .failure(let error): fail("the snapshot cannot be read: \(error)", .diskFailure)
       }
+    }
+  }
+
+  /// The newest snapshot may be ahead of what the engine knows, for as long as we have not applied that
+  /// far; until then there is none to send. Asking once a turn keeps that from being a busy wait.
+  func tellUnavailable() {
+    for peer in unavailable { raft.snapshotUnavailable(for: peer) }
+    unavailable.removeAll(keepingCapacity: true)
+  }
+
+  /// A file that nobody is being sent any more is closed, and its space freed if it was replaced.
+  private func closeSent() {
+    guard !sending.isEmpty else { return }
+    for peer in sending.keys.sorted() {
+      if case .snapshot(let snapshot)? = raft.leadership?.progress(of: peer)?.state,
+        snapshot.lastEntry == sending[peer]?.lastEntry
+      {
+        continue
+      }
+      sending[peer] = nil
     }
   }
 

@@ -8,6 +8,7 @@ extension Replica {
     judgeTimer()
     judgeDisk()
     probeLeaderIfDue()
+    tellUnavailable()
     var rounds = 0
     repeat {
       stepAdministration()
@@ -21,6 +22,7 @@ extension Replica {
     } while !hasFailed
     if rounds == Self.maximumRounds { requestAnotherTurn() }
     expireWrites()
+    expireReads()
     resumeHeldIfSettled()
     stepSnapshots()
     stepDismantling()
@@ -36,10 +38,10 @@ extension Replica {
     if timer != .idle { return now }
     var earliest = raft.deadline
     if let due = writes.nextDeadline { earliest = min(earliest, due) }
+    if let due = reads.nextDeadline { earliest = min(earliest, due) }
     if heldCount > 0, let since = leaderlessSince {
       earliest = min(earliest, since + settings.parameters.electionTimeout)
     }
-    if let due = administration.nextDeadline { earliest = min(earliest, due) }
     if let since = oldestDiskWrite, raft.storage != .hung {
       earliest = min(earliest, since + hungAfter)
     }
@@ -176,6 +178,9 @@ extension Replica {
     if seenRole == .leader, raft.role != .leader || raft.currentTerm != seenTerm {
       lostLeadership()
     }
+    if raft.role == .leader, seenRole != .leader || raft.currentTerm != seenTerm {
+      noteAllAddresses()
+    }
     if isSettled { leaderlessSince = nil } else if leaderlessSince == nil { leaderlessSince = now }
     if raft.configurations.currentIndex != seenConfiguration { didChangeConfiguration() }
     seenRole = raft.role
@@ -195,6 +200,12 @@ extension Replica {
   private func expireWrites() {
     while let item = writes.removeFirst(ifDueAt: now) {
       replies.reply(.unknownOutcome, to: item.token)
+    }
+  }
+
+  private func expireReads() {
+    while reads.isDue(at: now) {
+      reads.removeFirst { token, _ in replies.reply(.unconfirmed, to: token) }
     }
   }
 
@@ -233,6 +244,7 @@ extension Replica {
           + "data; /join it again, or stop it")
     case .transferStarted(let target): log.info("hands the leadership to \(nameOf(target))")
     case .transferAborted(let target):
+      transferFailed = now
       log.warning("\(nameOf(target)) did not take over the leadership")
     case .followerNeedsSnapshot(let peer): log.info("sends a snapshot to \(nameOf(peer))")
     case .learnerStalled(let peer):

@@ -65,6 +65,10 @@ package final class Replica<D: Disk, T: Transport, Replies: ReplySink> {
   var frame = ByteBuffer(capacity: 1 << 16)
   /// Messages that wait for entries to be read from disk, by peer, in order.
   var deferred: [NodeID: Deque<Envelope>] = [:]
+  /// What connected members say of themselves, for whoever leads to record. Looked up, never walked.
+  var advertised: [NodeID: (raftAddress: String, httpAddress: String)] = [:]
+  /// When somebody last failed to take the leadership over.
+  var transferFailed: Instant?
   var divergence = DivergenceWatch()
   /// When to look again whether the leader's process is gone.
   var probeAgain: Instant?
@@ -82,8 +86,13 @@ package final class Replica<D: Disk, T: Transport, Replies: ReplySink> {
   var incoming: IncomingSnapshot<D>?
   /// Snapshots that are being sent, by receiver: kept open though a newer one may take their place.
   var sending: [NodeID: SnapshotFile<D>] = [:]
+  /// Receivers of a snapshot whose file is gone: the engine is told in the next turn, once per turn.
+  var unavailable: [NodeID] = []
   var dismantler = Dismantler()
-  var lastSnapshotAttempt: Instant
+  /// A snapshot is not begun before this: the last one could not be written.
+  var nextSnapshotAttempt: Instant
+  /// It found no space; the next one gets what the ballast takes.
+  var hasLackedSpace = false
 
   enum TimerJudgement {
     case idle
@@ -104,7 +113,7 @@ package final class Replica<D: Disk, T: Transport, Replies: ReplySink> {
     nonce = random.next()
     now = clock()
     startedAt = now
-    lastSnapshotAttempt = now
+    nextSnapshotAttempt = now
     log = recovered.log
     hardStateStore = recovered.hardState
     snapshots = recovered.snapshots

@@ -21,8 +21,14 @@ package struct ReplicaSettings: Sendable {
   package var writePatience = Interval.seconds(10)
   /// Requests held while leadership moves: enough for a burst, few enough to redirect in one turn.
   package var maximumHeld = 1024
-  /// Reads waiting for a round. Each holds its key; beyond this, 503.
+  /// Reads waiting for a round, and the bytes of their keys. Beyond these, 503.
   package var maximumPendingReads = 65_536
+  package var maximumPendingReadBytes = 16 << 20
+  /// A read that no quorum has confirmed after this long is given up: 503.
+  package var readPatience = Interval.seconds(10)
+  /// Appends to one follower that wait for entries to be read from disk: the engine's window, and what
+  /// probes for gaps in the meantime. What exceeds it is dropped; the engine asks again.
+  package var maximumDeferred = 512
   /// Joins and removes waiting for their turn.
   package var maximumQueuedChanges = 16
   /// An address given to `/join` must answer within this.
@@ -32,8 +38,9 @@ package struct ReplicaSettings: Sendable {
   package var sliceBudget = Interval.milliseconds(2)
   /// Bytes of a snapshot encoded or read at a time.
   package var snapshotSliceBytes = 256 << 10
-  /// On a full disk, a snapshot is tried this often.
-  package var fullDiskRetry = Interval.seconds(10)
+  /// A snapshot that could not be written is tried again after this; on a full disk, one is tried this
+  /// often.
+  package var snapshotRetry = Interval.seconds(10)
   /// Entries between two remembered state hashes.
   package var stateHashInterval = 1024
 

@@ -1,5 +1,3 @@
-import Glibc
-
 /// The whole node: builds the parts, wires them, runs the loop, and ends.
 package final class Server {
   typealias Node = Replica<UVDisk, PeerTransport, HTTPServer<RequestGate>>
@@ -12,6 +10,7 @@ package final class Server {
   private var replica: Node!
   private var transport: PeerTransport!
   private var http: HTTPServer<RequestGate>!
+  private var gate: RequestGate!
   private var joiner: Joiner?
   private var timer: Timer!
   private var stopDeadline: Instant?
@@ -25,6 +24,9 @@ package final class Server {
   /// Descriptors that are not clients: log, snapshots, peers, the loop's own.
   private static let reservedDescriptors = 256
   private static let maximumConnections = 16_384
+  /// The longest turn that was told of. It begins with the alarm's threshold: heartbeats and reads have
+  /// waited for as long as a heartbeat interval then (H3).
+  private var longestTurn = Interval.milliseconds(50)
 
   package init(_ configuration: ServerConfiguration) throws(FatalError) {
     self.configuration = configuration
@@ -174,7 +176,7 @@ package final class Server {
       settings: settings, recovered: recovered, logger: logger, seed: random.next(),
       clock: { EventLoop.now }, wallClock: { EventLoop.wallClockMilliseconds() })
     transport = PeerTransport(loop: loop, seed: random.next(), logger: logger)
-    let gate = RequestGate()
+    gate = RequestGate()
     http = HTTPServer(
       loop: loop, handler: gate, limits: HTTPLimits(maximumValue: settings.maximumValueSize),
       maximumConnections: max(connections, 16), logger: logger)
@@ -194,11 +196,22 @@ package final class Server {
 
   private func endTurn() {
     replica.endTurn()
+    gate.hasAsked = false
     http.endTurn()
+    // What was answered made room for requests that waited behind: they are the next turn's work.
+    if gate.hasAsked { loop.requestAnotherTurn() }
     stepStop()
+    warnOfLongTurn()
     var deadline = replica.nextDeadline
     if let stopDeadline { deadline = min(deadline, stopDeadline) }
     timer.arm(at: deadline)
+  }
+
+  /// Each record above the threshold is told, so that a node that stalls says so and does not chatter.
+  private func warnOfLongTurn() {
+    guard loop.longestTurn > longestTurn else { return }
+    longestTurn = loop.longestTurn
+    logger.warning("a turn of the loop took \(longestTurn.milliseconds) ms, the longest so far")
   }
 
   private func start() {
@@ -210,7 +223,7 @@ package final class Server {
     do throws(LoopError) {
       signals = try Signals.watchForStop(loop) { [unowned self] in didReceiveStop() }
     } catch { logger.warning("signals cannot be watched: \(error)") }
-    if replica.isWaiting {
+    if replica.isWaiting || replica.isLearner {
       if configuration.joinAddresses.isEmpty {
         logger.info("in no cluster yet: waits to be joined (GET /join on a member)")
       } else {
@@ -226,7 +239,7 @@ package final class Server {
 
   /// The first signal asks, the second one insists.
   private func didReceiveStop() {
-    guard stopDeadline == nil else { _exit(ExitCode.success.rawValue) }
+    guard stopDeadline == nil else { ProcessExit.now(ExitCode.success.rawValue) }
     logger.info("stopping")
     stopDeadline = loop.now + Self.stopTime
     joiner?.stop()
@@ -237,7 +250,7 @@ package final class Server {
   private func stepStop() {
     guard let stopDeadline else { return }
     let now = loop.now
-    if now >= stopDeadline { _exit(ExitCode.success.rawValue) }
+    if now >= stopDeadline { ProcessExit.now(ExitCode.success.rawValue) }
     let mayHandOver = now + (Self.stopTime - Self.handOverTime) < stopDeadline
     if replica.isHandingOver && mayHandOver { return }
     guard !replica.hasPendingRequests && http.isQuiet || !mayHandOver else { return }
@@ -249,9 +262,12 @@ package final class Server {
 /// Stands between connections and replica, which are made one after the other.
 final class RequestGate: RequestHandler {
   unowned var replica: Server.Node!
+  /// Something was asked since this was last cleared.
+  var hasAsked = false
 
   func handle(_ request: ClientRequest, token: RequestToken) -> Disposition {
-    replica.handle(request, token: token)
+    hasAsked = true
+    return replica.handle(request, token: token)
   }
 
   var writeRefusal: Reply? { replica.writeRefusal }

@@ -14,6 +14,8 @@
 /// each.
 package struct EntryRecord {
   package static let headerSize = 24
+  /// What the largest batch of a log takes: an entry beyond it could be sent, but never stored.
+  package static let maximumPayload = LogLimits().maximumRecordSize - headerSize
 
   package var kind: EntryKind
   package var id: EntryID
