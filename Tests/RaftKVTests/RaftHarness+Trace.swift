@@ -49,6 +49,7 @@ extension RaftHarness {
     case .snapshotReply(let reply):
       return "ChunkReply of \(reply.lastEntry) offset=\(reply.offset)"
     case .removed(let index): return "Removed by=\(index)"
+    case .diverged(let index): return "Diverged at=\(index)"
     }
   }
 
