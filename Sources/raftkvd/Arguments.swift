@@ -43,11 +43,15 @@ struct ByteCount: ExpressibleByArgument, CustomStringConvertible {
   var defaultValueDescription: String { description }
 }
 
-extension Logger.Level: ExpressibleByArgument {
-  public init?(argument: String) {
-    guard let level = Self.allCases.first(where: { "\($0)" == argument }) else { return nil }
-    self = level
-  }
+enum LogLevel: String, ExpressibleByArgument, CaseIterable {
+  case debug, info, warning, error
 
-  public var defaultValueDescription: String { "\(self)" }
+  var level: Logger.Level {
+    switch self {
+    case .debug: .debug
+    case .info: .info
+    case .warning: .warning
+    case .error: .error
+    }
+  }
 }
