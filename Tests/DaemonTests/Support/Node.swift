@@ -27,11 +27,16 @@ final class Node {
 
   func start(_ flags: [String]) throws {
     precondition(process == nil, "it runs already")
-    let own = [
-      "-id", name, "-raddr", raftAddress, "-haddr", httpAddress, "-data", directory,
-    ]
-    process = try Program.spawn(own + commonFlags + flags, log: logPath, in: "/")
+    process = try Program.spawn(self.flags + flags, log: logPath, in: "/")
   }
+
+  /// What every start of it says.
+  var flags: [String] {
+    ["-id", name, "-raddr", raftAddress, "-haddr", httpAddress, "-data", directory] + commonFlags
+  }
+
+  /// A process that was started otherwise.
+  func adopt(_ process: pid_t) { self.process = process }
 
   func send(_ signal: Int32) { if let process { kill(process, signal) } }
 
