@@ -26,7 +26,8 @@ let package = Package(
     // A world without I/O: simulated disk, network, clock and processes for the same code.
     .target(name: "Simulation", dependencies: ["RaftKV"], path: "Tests/Simulation"),
 
-    .testTarget(name: "RaftKVTests", dependencies: ["RaftKV", "Simulation"]),
+    .testTarget(
+      name: "RaftKVTests", dependencies: ["RaftKV", "Simulation"], exclude: ["Scripts"]),
     .testTarget(name: "DaemonTests", dependencies: ["RaftKV"]),
   ],
   swiftLanguageModes: [.v6]

@@ -111,7 +111,8 @@ final class RaftHarness {
     happen(at: node(number)) { node, _ in
       do throws(Raft.Refusal) {
         let id = try node.raft.propose(size: command.utf8.count)
-        node.append(StoredEntry(id: id, kind: .command, command: command, after: node.log.lastChain))
+        node.append(
+          StoredEntry(id: id, kind: .command, command: command, after: node.log.lastChain))
         node.proposals[id.index] = id.term
         proposed = id
       } catch {

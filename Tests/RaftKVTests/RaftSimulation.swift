@@ -79,7 +79,9 @@ final class RaftSimulation {
     if chance(cuts) { cutOrHeal() }
     if chance(changes) { changeSomething() }
     if chance(snapshots) { harness.takeSnapshot(anyNode) }
-    if chance(cuts) { harness.transfer(leaderOrAny, to: Bool.random(using: &random) ? anyNode : nil) }
+    if chance(cuts) {
+      harness.transfer(leaderOrAny, to: Bool.random(using: &random) ? anyNode : nil)
+    }
     if chance(cuts / 2) {
       let health: Raft.StorageHealth = [.healthy, .healthy, .full, .hung]
         .randomElement(using: &random)!

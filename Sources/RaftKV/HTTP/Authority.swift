@@ -1,7 +1,8 @@
-/// `host[:port]` (RFC 3986 §3.2), in Host fields, targets and the addresses of members. No user name:
-/// it has no place in a request (RFC 9110 §4.2.4).
+/// `host[:port]` (RFC 3986 §3.2), in Host fields, targets and the addresses of members. No user
+/// name: it has no place in a request (RFC 9110 §4.2.4).
 package enum Authority {
-  /// Whether the bytes are a host name, an IPv4 address, or an IPv6 one in brackets; a port may follow.
+  /// Whether the bytes are a host name, an IPv4 address, or an IPv6 one in brackets; a port may
+  /// follow.
   package static func isValid(_ bytes: UnsafeRawBufferPointer) -> Bool {
     guard let end = hostEnd(bytes), end > 0 else { return false }
     guard end < bytes.count else { return true }

@@ -23,13 +23,15 @@ extension ByteBuffer {
     append(decimal: UInt64(value))
   }
 
-  /// Appends sixteen hexadecimal digits.
+  /// Appends sixteen hexadecimal digits, in lower case as identifiers are shown everywhere.
   mutating func append(hexadecimal value: UInt64) {
     for shift in stride(from: 60, through: 0, by: -4) {
-      append(Self.hexadecimalDigit(UInt8(value >> UInt64(shift) & 15)))
+      let digit = Self.hexadecimalDigit(UInt8(value >> UInt64(shift) & 15))
+      append(digit.isLetter ? digit | 0x20 : digit)
     }
   }
 
+  /// In upper case, as RFC 3986 §2.1 asks of escapes.
   static func hexadecimalDigit(_ value: UInt8) -> UInt8 {
     value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "A") + value - 10
   }
@@ -73,8 +75,8 @@ extension ByteBuffer {
     append(UInt8(ascii: "\""))
   }
 
-  /// Appends a target or an address for a header field: what is no URI character becomes an escape, so
-  /// that nothing a client sent can end the line.
+  /// Appends a target or an address for a header field: what is no URI character becomes an
+  /// escape, so that nothing a client sent can end the line.
   mutating func append(uri bytes: UnsafeRawBufferPointer) {
     for byte in bytes {
       if byte.isPathOrQuery || byte == UInt8(ascii: "[") || byte == UInt8(ascii: "]") {

@@ -4,8 +4,8 @@
 ///   chunk    = 1*16 HEXDIG [ ";" extension ] CR LF   data   CR LF
 ///   body     = *chunk   "0" [ ";" extension ] CR LF   *( field-line CR LF )   CR LF
 /// ```
-/// Data goes to the caller's buffer as it comes. Only an unfinished trailer line is left unconsumed, and
-/// must be offered again with what follows it.
+/// Data goes to the caller's buffer as it comes. Only an unfinished trailer line is left
+/// unconsumed, and must be offered again with what follows it.
 struct ChunkedDecoder {
   enum Result: Equatable {
     case needMore

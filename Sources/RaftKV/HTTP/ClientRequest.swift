@@ -1,5 +1,5 @@
-/// What a client asks for, in bytes borrowed from its connection: valid only during the call they are
-/// passed in. HTTP makes these; the simulator makes them too, without HTTP.
+/// What a client asks for, in bytes borrowed from its connection: valid only during the call they
+/// are passed in. HTTP makes these; the simulator makes them too, without HTTP.
 package enum ClientRequest {
   case get(key: UnsafeRawBufferPointer, level: ReadLevel)
   case put(key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer)

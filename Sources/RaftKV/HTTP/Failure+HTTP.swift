@@ -41,7 +41,8 @@ extension Failure {
   static let badChunk = badRequest(
     "bad_chunk", "The body's chunked framing is broken; check the client's encoder.")
   static let badEscape = badRequest(
-    "bad_escape", "The target holds a `%` that two hexadecimal digits do not follow; write it `%25`.")
+    "bad_escape",
+    "The target holds a `%` that two hexadecimal digits do not follow; write it `%25`.")
   static let badKey = badRequest("bad_key", "A key has 1 to 4096 bytes; pass one as `key`.")
   static let pathNotFound = Failure(
     status: 404, code: "not_found",

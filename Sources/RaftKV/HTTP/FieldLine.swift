@@ -7,8 +7,8 @@ struct FieldLine {
   init(_ line: UnsafeRawBufferPointer) throws(Failure) {
     var colon = 0
     while colon < line.count, line[colon].isToken { colon += 1 }
-    // A leading space is a folded line, one before the colon has split firewalls from servers; neither
-    // is a token, nor is an empty name.
+    // A leading space is a folded line, one before the colon has split firewalls from servers;
+    // neither is a token, nor is an empty name.
     guard colon > 0, colon < line.count, line[colon] == UInt8(ascii: ":") else {
       throw .badRequest("bad_field", "A header field is not of the form `name: value`.")
     }

@@ -2,11 +2,11 @@ import DequeModule
 
 /// Who answers requests.
 package protocol RequestHandler: AnyObject {
-  /// Answers at once, promises a reply, or asks to hold. The request's bytes are borrowed for this call. A
-  /// promised reply comes after this call has returned, never inside it.
+  /// Answers at once, promises a reply, or asks to hold. The request's bytes are borrowed for
+  /// this call. A promised reply comes after this call has returned, never inside it.
   func handle(_ request: ClientRequest, token: RequestToken) -> Disposition
-  /// What a write would be told now, whatever its body; nil if it would be taken. Asked before a body
-  /// is invited with `100 Continue`.
+  /// What a write would be told now, whatever its body; nil if it would be taken. Asked before a
+  /// body is invited with `100 Continue`.
   var writeRefusal: Reply? { get }
 }
 
@@ -22,14 +22,14 @@ package final class RequestScratch {
   package init() {}
 }
 
-/// One client's session: bytes in, requests to the handler, responses out in the order of the requests.
-/// It has never heard of a socket. Its owner, on every call that takes `now`:
+/// One client's session: bytes in, requests to the handler, responses out in the order of the
+/// requests. It has never heard of a socket. Its owner, on every call that takes `now`:
 ///
 /// 1. calls `receive` with what it read, `receiveEnd` when the client has shut its side down;
 /// 2. writes `output.readable` and reports with `didWrite` what the socket took;
 /// 3. reads only while `wantsRead`;
-/// 4. when `closing` says `.linger`, shuts its side down once and goes on reading into `receive`, which
-///    discards; when it says `.close`, closes;
+/// 4. when `closing` says `.linger`, shuts its side down once and goes on reading into
+///    `receive`, which discards; when it says `.close`, closes;
 /// 5. calls `deadlinePassed` at `deadline`.
 ///
 /// ```
@@ -77,7 +77,8 @@ package final class HTTPConnection<Handler: RequestHandler> {
   /// Set while `100 Continue` is owed but earlier responses must go first.
   var owesContinue = false
 
-  /// Invariant: slots.count <= pipelineDepth + 1; the +1 answers a request that could not be parsed.
+  /// Invariant: slots.count <= pipelineDepth + 1; the +1 answers a request that could not be
+  /// parsed.
   var slots = Deque<Slot>()
   /// The targets of the slots' requests, in their order: redirects repeat them.
   var targets = ByteBuffer(capacity: 16)
@@ -146,8 +147,9 @@ package final class HTTPConnection<Handler: RequestHandler> {
   /// Offers a held request again.
   package func resumeHeld(at now: Instant) {
     guard case .held = phase else { return }
-    phase = .head
+    isProcessing = true
     dispatchSaved()
+    isProcessing = false
     proceed(now)
   }
 
@@ -200,7 +202,8 @@ package final class HTTPConnection<Handler: RequestHandler> {
     if input.isEmpty { input.clear(keeping: HTTPLimits.idleBuffer) }
   }
 
-  /// Works on the bytes from the front; returns how many need not be offered again. Never touches `input`.
+  /// Works on the bytes from the front; returns how many need not be offered again. Never touches
+  /// `input`.
   private func process(_ bytes: UnsafeRawBufferPointer) -> Int {
     isProcessing = true
     defer { isProcessing = false }

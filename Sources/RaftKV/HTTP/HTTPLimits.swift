@@ -16,7 +16,8 @@ package struct HTTPLimits: Sendable {
   package static let maximumFields = 100
   /// Two bytes each: old clients sent one CRLF too many after a body (RFC 9112 §2.2).
   package static let maximumEmptyLines = 2
-  /// The longest registered method we might meet is shorter; more bytes without a space are no HTTP.
+  /// The longest registered method we might meet is shorter; more bytes without a space are no
+  /// HTTP.
   package static let maximumMethod = 16
   /// Nobody sends extensions; enough for a signature, too little to hide a flood in.
   package static let maximumChunkExtension = 256

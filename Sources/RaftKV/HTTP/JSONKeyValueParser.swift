@@ -1,10 +1,13 @@
-/// Reads `{"key":K,"value":V}`, strictly by RFC 8259: exactly these two members, both strings, valid UTF-8,
-/// no lone surrogate, nothing before or behind but white space.
+/// Reads `{"key":K,"value":V}`, strictly by RFC 8259: exactly these two members, both strings,
+/// valid UTF-8, no lone surrogate, nothing before or behind but white space.
 ///
 /// A string without escapes is borrowed from the body; one with them is decoded into `decoded`.
 struct JSONKeyValueParser {
   /// Where a decoded string lies.
-  private enum Text { case borrowed(Range<Int>), decoded(Range<Int>) }
+  private enum Text {
+    case borrowed(Range<Int>)
+    case decoded(Range<Int>)
+  }
 
   private let bytes: UnsafeRawBufferPointer
   private var offset = 0

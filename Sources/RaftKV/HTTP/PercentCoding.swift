@@ -42,7 +42,8 @@ enum PercentCoding {
     }
   }
 
-  /// Whether the path decodes to `text`. An escaped slash is a part of a name and separates nothing.
+  /// Whether the path decodes to `text`. An escaped slash is a part of a name and separates
+  /// nothing.
   static func equals(path bytes: UnsafeRawBufferPointer, _ text: StaticString) -> Bool {
     equals(bytes, text) { byte in
       !byte.isPlain && byte.value == UInt8(ascii: "/") ? 0 : byte.value

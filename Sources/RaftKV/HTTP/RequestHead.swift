@@ -1,5 +1,5 @@
-/// A request line and its fields, understood. Ranges are offsets into the bytes that were parsed; the
-/// head itself owns nothing.
+/// A request line and its fields, understood. Ranges are offsets into the bytes that were parsed;
+/// the head itself owns nothing.
 package struct RequestHead: Equatable, Sendable {
   package enum Framing: Equatable, Sendable {
     case none

@@ -1,9 +1,10 @@
 /// Reads one request's head (RFC 9112 §2 to §5), strictly: what two implementations might read
 /// differently is refused, because a proxy in front of us may be the other one.
 ///
-/// It is fed the connection's unconsumed bytes, each time from the same first byte, and remembers how far
-/// it has looked; so bytes that come one by one cost as much as bytes that come at once, and give the same
-/// answer. Every verdict depends only on bytes up to its position, never on where the input was cut.
+/// It is fed the connection's unconsumed bytes, each time from the same first byte, and remembers
+/// how far it has looked; so bytes that come one by one cost as much as bytes that come at once,
+/// and give the same answer. Every verdict depends only on bytes up to its position, never on
+/// where the input was cut.
 ///
 /// ```
 ///   GET /key?key=a HTTP/1.1 CR LF   Host: h CR LF   … CR LF   CR LF   body
@@ -37,7 +38,8 @@ package struct RequestParser {
 
   package init() {}
 
-  /// Judges `bytes`, the whole unconsumed input. After `.head` the parser is ready for the next request.
+  /// Judges `bytes`, the whole unconsumed input. After `.head` the parser is ready for the next
+  /// request.
   package mutating func parse(_ bytes: UnsafeRawBufferPointer) -> Result {
     do throws(Failure) {
       if stage == .method, try !parseMethod(bytes) { return .needMore }
@@ -90,7 +92,8 @@ package struct RequestParser {
     }
     guard scanned > start, bytes[scanned] == .space else {
       throw .badRequest(
-        "bad_target", "The request target is empty, ends the line, or holds a byte that must be escaped.")
+        "bad_target",
+        "The request target is empty, ends the line, or holds a byte that must be escaped.")
     }
     try splitTarget(bytes, start..<scanned)
     begin(.version, at: scanned + 1)
@@ -109,7 +112,9 @@ package struct RequestParser {
     {
       pathStart += 7
       var end = pathStart
-      while end < target.upperBound, bytes[end] != UInt8(ascii: "/"), bytes[end] != UInt8(ascii: "?") {
+      while end < target.upperBound, bytes[end] != UInt8(ascii: "/"),
+        bytes[end] != UInt8(ascii: "?")
+      {
         end += 1
       }
       guard end > pathStart, Authority.isValid(bytes.slice(pathStart..<end)) else {
@@ -257,7 +262,8 @@ package struct RequestParser {
       throw .badRequest("bad_host", "The Host field and the request target name different hosts.")
     }
     if isChunked {
-      // Both fields at once are how requests are smuggled (§6.1); in HTTP/1.0 the coding is a fault.
+      // Both fields at once are how requests are smuggled (§6.1); in HTTP/1.0 the coding is a
+      // fault.
       guard contentLength == nil, head.minorVersion > 0 else {
         throw .badRequest(
           "bad_framing", "Transfer-Encoding cannot go with Content-Length, nor with HTTP/1.0.")

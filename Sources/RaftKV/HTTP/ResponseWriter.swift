@@ -1,5 +1,5 @@
-/// Appends whole responses to a connection's output. Status lines and fields that never vary are static
-/// bytes; nothing a client sent reaches a header but the target of a redirect, re-encoded.
+/// Appends whole responses to a connection's output. Status lines and fields that never vary are
+/// static bytes; nothing a client sent reaches a header but the target of a redirect, re-encoded.
 struct ResponseWriter: ~Copyable {
   /// What a response must know of its request.
   struct Context {

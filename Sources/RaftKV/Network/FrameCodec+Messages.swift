@@ -15,6 +15,7 @@
 /// snapshotReply   entry id last · u64 offset · u64 round
 /// removed         u64 index of the configuration that lacks the receiver
 /// diverged        u64 index at which the receiver's state differs from a majority's
+/// diverged        u64 index at which the receiver's state differs from a majority's
 ///
 /// entry id: u64 index · u64 term
 /// ```

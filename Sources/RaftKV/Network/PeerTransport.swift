@@ -166,7 +166,7 @@ package final class PeerTransport: Transport {
       case .refused(let refusal):
         delegate?.didProbe(peer, refusal.nonce == nonce ? .sameProcess : .otherProcess)
       case .failed:
-        break  // Undecided: the election timeout decides.
+        delegate?.didProbe(peer, .undecided)
       }
     }
   }

@@ -66,13 +66,16 @@ package struct Peer: Equatable, Sendable {
   }
 }
 
-/// What a probe found out. A probe that finds out nothing says nothing.
+/// What a probe found out.
 package enum ProbeOutcome: Equatable, Sendable {
   /// Nobody listens there: the process is gone.
   case refused
   /// Another process than the one we were connected to: that one is gone.
   case otherProcess
   case sameProcess
+  /// Nobody answered in time, or the connection broke before anybody did: a process that is being torn
+  /// down may close its connections a little before its port.
+  case undecided
 }
 
 /// Who answered at an address.

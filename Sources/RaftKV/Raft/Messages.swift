@@ -37,6 +37,8 @@ package enum EntryKind: UInt8, Equatable, Sendable {
   case noop = 1
   case configuration = 2
   case command = 3
+  /// A command that frees space, like a delete: a full disk still takes it.
+  case reclaim = 4
 }
 
 /// An entry without its payload.

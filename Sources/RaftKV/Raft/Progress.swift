@@ -35,6 +35,9 @@ package struct Progress: Equatable, Sendable {
   package private(set) var bytesInFlight = 0
   /// While probing: one request is out, and its answer or a heartbeat's is awaited (B13).
   package var isProbeSent = false
+  /// The last entry that the newest probe carried, and the newest round when it left.
+  private var probeEnd = LogIndex.zero
+  private var probeRound: UInt64 = 0
   /// The newest commit index this member was told.
   package var commitSent = LogIndex.zero
   /// When anything of our term last came from it.
@@ -86,14 +89,29 @@ package struct Progress: Equatable, Sendable {
     forgetInFlight()
   }
 
+  /// What the probe carried is taken to have arrived with it, though its disk may not be done with it.
+  /// Were it lost after all, the next answer to a heartbeat would show the gap.
   package mutating func becomeReplicate() {
     state = .replicate
-    nextIndex = matchIndex.next
+    nextIndex = max(matchIndex, probeEnd).next
+    probeEnd = .zero
     forgetInFlight()
+  }
+
+  package mutating func didProbe(through last: LogIndex, round: UInt64) {
+    isProbeSent = true
+    probeEnd = last
+    probeRound = round
+  }
+
+  /// A heartbeat of this round was answered: what was sent before it has arrived, or never will.
+  package mutating func retryProbe(before round: UInt64) {
+    if round > probeRound { isProbeSent = false }
   }
 
   package mutating func becomeSnapshot(_ snapshot: SnapshotProgress) {
     state = .snapshot(snapshot)
+    probeEnd = .zero
     forgetInFlight()
   }
 
@@ -107,6 +125,7 @@ package struct Progress: Equatable, Sendable {
   package mutating func probe(after index: LogIndex) {
     nextIndex = max(index, matchIndex).next
     isProbeSent = false
+    probeEnd = .zero
   }
 
   /// Entries up to `last` were sent, optimistically.

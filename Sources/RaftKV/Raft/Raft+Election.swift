@@ -111,7 +111,7 @@ extension Raft {
     deadLeader = peer
     mustProbeDeadLeader = false
     lastLeaderContact = nil
-    guard mayCampaign, role != .candidate else { return }
+    guard mayCampaign, storage == .healthy, role != .candidate else { return }
     // Followers notice within a moment of each other; a small spread keeps them from splitting.
     electionDeadline =
       now
@@ -162,10 +162,11 @@ extension Raft {
 
   private mutating func countVotes(at now: Instant, into effects: inout Effects) {
     let votes = votes
-    // A dead leader will not answer: an election that needs its vote is lost now, not at the timeout.
-    let deadLeader = deadLeader
+    // After a refusal nobody waits for a dead leader's vote as well: ask again soon, not at the timeout.
+    // Without one it may still come, from the process that took its place.
+    let silent = votes.contains { !$0.granted } ? deadLeader : .none
     let result = Quorum(configuration.voters).result { voter in
-      votes.first { $0.voter == voter }?.granted ?? (voter == deadLeader ? false : nil)
+      votes.first { $0.voter == voter }?.granted ?? (voter == silent ? false : nil)
     }
     switch (result, role) {
     case (.won, .preCandidate): startElection(at: now, into: &effects)

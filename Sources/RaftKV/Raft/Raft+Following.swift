@@ -20,7 +20,9 @@ extension Raft {
       first += 1
     }
     if first < count {
-      guard storage != .full else {
+      // The last of the room is for what keeps the cluster going.
+      let isCommand = request.entries[first...].contains { $0.kind == .command }
+      guard storage != .full || !isCommand else {
         return send(
           .appendReply(AppendReply(outcome: .full(previous: previous.index), round: roundHeard)),
           to: leader)

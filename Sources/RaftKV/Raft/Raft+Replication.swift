@@ -64,7 +64,8 @@ extension Raft {
     case .full:
       leadership!.progress[peer].isFull = true
       leadership!.progress[peer].becomeProbe()
-      leadership!.progress[peer].isProbeSent = true  // Until a heartbeat's answer says there is room.
+      // Until a heartbeat's answer says that there is room.
+      leadership!.progress[peer].isProbeSent = true
     }
   }
 
@@ -112,8 +113,8 @@ extension Raft {
     leadership!.progress[peer].isFull = reply.isFull
     switch leadership!.progress[peer].state {
     case .probe:
-      // The probe or its answer may have been lost (B13).
-      leadership!.progress[peer].isProbeSent = false
+      // The probe or its answer may have been lost (B13): this heartbeat left after it.
+      leadership!.progress[peer].retryProbe(before: reply.round)
     case .replicate:
       // Likewise for entries in flight: an empty AppendEntries behind them shows a gap, if there is one.
       // If they were compacted in this very turn, its end begins a snapshot.
@@ -161,9 +162,10 @@ extension Raft {
       guard !leadership!.progress[peer].isProbeSent, !leadership!.progress[peer].isFull else {
         return
       }
-      leadership!.progress[peer].isProbeSent = true
-      return sendEntries(
-        to: peer, through: batchEnd(after: leadership!.progress[peer].nextIndex.previous))
+      let last = batchEnd(after: leadership!.progress[peer].nextIndex.previous)
+      sendEntries(to: peer, through: last)
+      leadership!.progress[peer].didProbe(through: last, round: leadership!.round)
+      return
     }
     while leadership!.progress[peer].nextIndex <= lastIndex,
       leadership!.progress[peer].bytesInFlight < parameters.windowBytes,

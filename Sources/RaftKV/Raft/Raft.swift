@@ -82,7 +82,8 @@ package struct Raft: ~Copyable {
 
   package enum StorageHealth: Equatable, Sendable {
     case healthy
-    /// No room for more entries: do not lead if anyone else can, refuse appends.
+    /// No room for more commands: refuse them, and campaign only after everyone else had the chance.
+    /// Not never: a cluster whose disks are all full must still elect someone to read and delete.
     case full
     /// A write hangs: do not lead.
     case hung
@@ -174,15 +175,23 @@ package struct Raft: ~Copyable {
     guard let leadership else { return false }
     return commitIndex >= leadership.firstEntry.index
   }
-  /// Takes part in elections: a voter of the configuration in force, not known to be removed.
-  package var mayCampaign: Bool {
-    configuration.isVoter(id) && removedBy == nil && storage == .healthy
+  /// Takes part in elections, unless its disk is in trouble: a voter, not known to be removed.
+  ///
+  /// A voter whose removal is in its log but not known to be committed is still one: the others may
+  /// lack that entry and refuse to elect anyone whose log is shorter (dissertation §4.2.2). It asks for
+  /// votes without counting its own.
+  var isElectable: Bool {
+    guard removedBy == nil else { return false }
+    if configuration.isVoter(id) { return true }
+    return configurations.currentIndex > commitIndex
+      && configurations.previous?.isVoter(id) ?? false
   }
+  package var mayCampaign: Bool { isElectable && storage != .hung }
 
   /// When the engine next wants to be woken through `deadlinePassed`. There are no ticks.
   package var deadline: Instant {
     guard let leadership else {
-      return configuration.isVoter(id) && removedBy == nil ? electionDeadline : .distantFuture
+      return isElectable ? electionDeadline : .distantFuture
     }
     var earliest = min(leadership.heartbeatDue, leadership.quorumCheckDue)
     if let transfer = leadership.transfer { earliest = min(earliest, transfer.deadline) }
@@ -190,7 +199,8 @@ package struct Raft: ~Copyable {
   }
 
   mutating func drawElectionDeadline(after now: Instant) -> Instant {
-    now + random.interval(from: parameters.electionTimeout, to: parameters.electionTimeout * 2)
+    let shortest = storage == .full ? parameters.electionTimeout * 3 : parameters.electionTimeout
+    return now + random.interval(from: shortest, to: shortest + parameters.electionTimeout)
   }
 
   /// While a hard-state write is under way, this much waits for it. A disk that hangs must not make

@@ -1,7 +1,7 @@
 /// Asks the addresses of `-join`, one after the other, to be let in, until one does or the node finds itself
 /// a member. Harmless where the node is one already.
 final class Joiner {
-  /// Attempts begin this far apart, and twice as far after each round without success.
+  /// Rounds begin this far apart, and a quarter more after each one without success.
   private static let firstPause = Interval.milliseconds(500)
   private static let longestPause = Interval.seconds(5)
   /// A join stays open while the learner catches up, whatever that takes; a peer that says nothing for this
@@ -53,8 +53,9 @@ final class Joiner {
     ) { [unowned self] result in didAnswer(result, from: address) }
   }
 
-  private func didAnswer(_ result: Result<JoinClient.Answer, JoinClient.Failure>, from address: String)
-  {
+  private func didAnswer(
+    _ result: Result<JoinClient.Answer, JoinClient.Failure>, from address: String
+  ) {
     request = nil
     switch result {
     case .success(let answer) where answer.status == 200:
@@ -68,7 +69,7 @@ final class Joiner {
     // Every address once, then a pause that grows.
     let isRoundOver = next % addresses.count == 0
     timer.arm(at: loop.now + (isRoundOver ? pause : .milliseconds(10)))
-    if isRoundOver { pause = min(pause * 2, Self.longestPause) }
+    if isRoundOver { pause = min(pause * 5 / 4, Self.longestPause) }
   }
 
   /// The same complaint is not repeated every few seconds.

@@ -10,7 +10,7 @@ extension Replica {
     if isInOtherCluster { return .reply(.otherCluster) }
     if attach(token, toJoinOf: name, raftAddress) { return .pending }
     guard administration.waiting.count < settings.maximumQueuedChanges else {
-      return .reply(.overloaded)
+      return .reply(.tooManyChanges)
     }
     administration.waiting.append(
       .join(
@@ -51,7 +51,7 @@ extension Replica {
       return hold() ?? .reply(.noLeader)
     }
     guard administration.waiting.count < settings.maximumQueuedChanges else {
-      return .reply(.overloaded)
+      return .reply(.tooManyChanges)
     }
     administration.waiting.append(
       .remove(Administration.Remove(name: name, isForced: force, token: token)))
@@ -294,6 +294,12 @@ extension Reply {
     conflict(
       "no_successor",
       "This node leads and no other voter can take over: start one, or remove another node first.")
+  }
+  static var tooManyChanges: Reply {
+    .failure(
+      Failure(
+        status: 429, code: "too_many_changes",
+        message: "Too many joins and removes are waiting for their turn; try again.", retryAfter: 1))
   }
   static var lastVoter: Reply {
     conflict(

@@ -27,7 +27,7 @@ extension Replica {
     var result = ApplyResult.written
     switch record.kind {
     case .noop, .configuration: store.advance(to: id.index)
-    case .command:
+    case .command, .reclaim:
       do throws(ApplyError) {
         result = try store.apply(payload: record.payload, at: id.index)
       } catch {

@@ -154,10 +154,25 @@ extension Replica: TransportDelegate {
 
   package func didProbe(_ peer: NodeID, _ outcome: ProbeOutcome) {
     now = clock()
+    logger.debug("probed \(nameOf(peer)): \(outcome)")
     switch outcome {
     case .refused, .otherProcess: raft.didFindDead(peer, at: now, into: &effects)
     case .sameProcess: break
+    case .undecided: if peer == raft.leader { probeAgain = now + Self.probePause }
     }
+  }
+
+  /// Ports close a moment after connections where a large process ends. Nothing is lost by looking again
+  /// until the election timeout decides.
+  private static var probePause: Interval { .milliseconds(10) }
+
+  func probeLeaderIfDue() {
+    guard let due = probeAgain, due <= now else { return }
+    probeAgain = nil
+    guard raft.role == .follower, raft.leader != .none, !transport.isConnected(raft.leader) else {
+      return
+    }
+    transport.probe(raft.leader)
   }
 
   package func didReceivePartialFrame(from peer: NodeID) {

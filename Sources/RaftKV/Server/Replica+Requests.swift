@@ -71,7 +71,8 @@ extension Replica: RequestHandler {
     if log.isFull, !isDelete { return .reply(.diskFull) }
     do throws(Raft.Refusal) {
       let id = try raft.propose(size: command.count)
-      log.append(EntryRecord(kind: .command, id: id, payload: command.readable))
+      let kind: EntryKind = isDelete ? .reclaim : .command
+      log.append(EntryRecord(kind: kind, id: id, payload: command.readable))
       writes.append(
         PendingReplies.Item(
           index: id.index, term: id.term, token: token, deadline: now + settings.writePatience))

@@ -7,6 +7,7 @@ extension Replica {
     now = clock()
     judgeTimer()
     judgeDisk()
+    probeLeaderIfDue()
     var rounds = 0
     repeat {
       stepAdministration()
@@ -42,6 +43,7 @@ extension Replica {
     if let since = oldestDiskWrite, raft.storage != .hung {
       earliest = min(earliest, since + hungAfter)
     }
+    if let probeAgain { earliest = min(earliest, probeAgain) }
     if let due = log.deadline { earliest = min(earliest, due) }
     return earliest
   }

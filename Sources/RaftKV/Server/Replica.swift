@@ -66,6 +66,8 @@ package final class Replica<D: Disk, T: Transport, Replies: ReplySink> {
   /// Messages that wait for entries to be read from disk, by peer, in order.
   var deferred: [NodeID: Deque<Envelope>] = [:]
   var divergence = DivergenceWatch()
+  /// When to look again whether the leader's process is gone.
+  var probeAgain: Instant?
   /// The cluster's id is being written.
   var isAdopting = false
 

@@ -49,11 +49,14 @@ package final class Server {
       recovered = try RecoveredNode.open(
         disk, limits: LogLimits(), random: random.fork(), clock: { EventLoop.now }, logger: logger)
     } catch { throw FatalError(error) }
-    compose(recovered, connections: min(Self.maximumConnections, descriptors - Self.reservedDescriptors))
-    try listen(raftAddresses, flag: "-raddr", configuration.raftAddress) { addresses throws(LoopError) in
+    compose(
+      recovered, connections: min(Self.maximumConnections, descriptors - Self.reservedDescriptors))
+    try listen(raftAddresses, flag: "-raddr", configuration.raftAddress) {
+      addresses throws(LoopError) in
       try transport.listen(atAll: addresses)
     }
-    try listen(httpAddresses, flag: "-haddr", configuration.httpAddress) { addresses throws(LoopError) in
+    try listen(httpAddresses, flag: "-haddr", configuration.httpAddress) {
+      addresses throws(LoopError) in
       try http.listen(atAll: addresses)
     }
     start()
@@ -202,7 +205,8 @@ package final class Server {
     let raft = replica.raft.lastIndex
     logger.info(
       "raftkvd \(settings.version): HTTP on \(configuration.httpAddress), Raft on "
-        + "\(configuration.raftAddress), data in \(configuration.dataDirectory), log to entry \(raft)")
+        + "\(configuration.raftAddress), data in \(configuration.dataDirectory), log to entry \(raft)"
+    )
     do throws(LoopError) {
       signals = try Signals.watchForStop(loop) { [unowned self] in didReceiveStop() }
     } catch { logger.warning("signals cannot be watched: \(error)") }

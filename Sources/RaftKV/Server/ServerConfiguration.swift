@@ -85,7 +85,8 @@ package struct ServerConfiguration: Sendable {
       text.utf8.count <= Configuration.maximumAddressLength
     else {
       throw Invalid(
-        "\(flag) '\(text)' is not an address: write host:port, such as 10.0.0.1:8080, [::1]:8080 or :8080")
+        "\(flag) '\(text)' is not an address: write host:port, such as 10.0.0.1:8080, [::1]:8080 or :8080"
+      )
     }
     return address
   }

@@ -2,7 +2,8 @@
 ///
 /// ```
 /// offset  size
-///      0     1  kind: 1 no-op, 2 configuration, 3 command (log only: 16 truncation, 17 reset)
+///      0     1  kind: 1 no-op, 2 configuration, 3 command, 4 reclaim
+///               (in the log only: 16 truncation, 17 reset)
 ///      1     3  zero
 ///      4     4  payload length, bytes
 ///      8     8  index
