@@ -43,12 +43,8 @@ struct ByteCount: ExpressibleByArgument, CustomStringConvertible {
   var defaultValueDescription: String { description }
 }
 
-/// `-log-level`, by name.
 enum LogLevel: String, ExpressibleByArgument, CaseIterable {
-  case debug
-  case info
-  case warning
-  case error
+  case debug, info, warning, error
 
   var level: Logger.Level {
     switch self {

@@ -15,26 +15,33 @@ struct RaftKVD: ParsableCommand {
       70 the data directory is locked, 71 it belongs to another node, 72 it is of a newer version, \
       73 its data is damaged, 74 the disk failed, 75 the state differs from the majority's, \
       76 the disk was wiped, 77 an unknown kind of entry.
-      """,
-    version: Version.current)
+      """)
 
-  @Option(name: .either("id"), help: "Node name: 1 to 64 of A-Z a-z 0-9 . _ -")
+  @Option(
+    name: .either("id"),
+    help: ArgumentHelp("Node name: 1 to 64 of A-Z a-z 0-9 . _ -", valueName: "name"))
   var id = "node1"
 
   @Option(
     name: .either("raddr"),
-    help: "Raft address: bound, and advertised unless -advertise-raddr.")
+    help: ArgumentHelp(
+      "Raft address: bound, and advertised unless -advertise-raddr.", valueName: "address"))
   var raddr = "localhost:8080"
 
   @Option(
     name: .either("haddr"),
-    help: "HTTP address: bound, and advertised unless -advertise-haddr.")
+    help: ArgumentHelp(
+      "HTTP address: bound, and advertised unless -advertise-haddr.", valueName: "address"))
   var haddr = "localhost:8079"
 
-  @Option(name: .either("advertise-raddr"), help: "Raft address that the other nodes dial.")
+  @Option(
+    name: .either("advertise-raddr"),
+    help: ArgumentHelp("Raft address that the other nodes dial.", valueName: "address"))
   var advertiseRaddr: String?
 
-  @Option(name: .either("advertise-haddr"), help: "HTTP address that clients are redirected to.")
+  @Option(
+    name: .either("advertise-haddr"),
+    help: ArgumentHelp("HTTP address that clients are redirected to.", valueName: "address"))
   var advertiseHaddr: String?
 
   @Flag(
@@ -44,43 +51,78 @@ struct RaftKVD: ParsableCommand {
 
   @Option(
     name: .either("join"),
-    help: "HTTP addresses of members, separated by commas, to ask until one lets this node in.")
+    help: ArgumentHelp(
+      """
+      HTTP addresses of members, separated by commas, to ask until one lets this node in; harmless \
+      when state exists.
+      """, valueName: "addresses"))
   var join: String?
 
-  @Option(name: .either("data"), help: "Data directory. (default: data/<id>)")
+  @Option(
+    name: .either("data"),
+    help: ArgumentHelp("Data directory. (default: data/<id>)", valueName: "directory"))
   var data: String?
 
-  @Option(name: .either("heartbeat"), help: "How often a leader makes itself heard.")
+  @Option(
+    name: .either("heartbeat"),
+    help: ArgumentHelp("How often a leader makes itself heard.", valueName: "duration"))
   var heartbeat = Duration(.milliseconds(50))
 
   @Option(
     name: .either("election-timeout"),
-    help: "Silence after which a follower campaigns; drawn from 1x to 2x.")
+    help: ArgumentHelp(
+      "Silence after which a follower campaigns; drawn from 1x to 2x.", valueName: "duration"))
   var electionTimeout = Duration(.milliseconds(300))
 
   @Option(
     name: .either("snapshot-entries"),
-    help: "A snapshot is due after this many entries …")
+    help: ArgumentHelp("A snapshot is due after this many entries …", valueName: "count"))
   var snapshotEntries = 100_000
 
-  @Option(name: .either("snapshot-bytes"), help: "… and this many bytes of log.")
+  @Option(
+    name: .either("snapshot-bytes"),
+    help: ArgumentHelp("… and this many bytes of log.", valueName: "size"))
   var snapshotBytes = ByteCount(64 << 20)
 
-  @Option(name: .either("max-value-size"), help: "The largest value, at most 7MiB.")
+  @Option(
+    name: .either("max-value-size"),
+    help: ArgumentHelp("The largest value, at most 7MiB.", valueName: "size"))
   var maxValueSize = ByteCount(1 << 20)
 
-  @Option(name: .either("log-level"), help: "How much is said on standard error.")
+  @Option(
+    name: .either("log-level"),
+    help: ArgumentHelp("The least that is logged.", valueName: "level"))
   var logLevel = LogLevel.info
 
-  func run() throws {
-    do throws(FatalError) {
-      try Server(makeConfiguration()).run()
+  @Flag(name: .either("version"), help: "Show the version.")
+  var version = false
+
+  static func main() {
+    do {
+      try parse().run()
+    } catch  where exitCode(for: error) == .success {
+      exit(withError: error)  // Help was asked for.
     } catch {
-      StandardError.write(line: "raftkvd: \(error.message)")
-      // Disk requests may still be under way in other threads; nothing of theirs is promised to anyone.
-      ProcessExit.now(error.exitCode.rawValue)
+      // One line: what is wrong, and where to read on.
+      end(FatalError("\(message(for: error)); see raftkvd -help", .usage))
     }
-    ProcessExit.now(RaftKV.ExitCode.success.rawValue)
+  }
+
+  func run() {
+    if version { return print(Version.current) }
+    do throws(FatalError) {
+      let server = try Server(makeConfiguration())
+      // Whatever it throws, it is not taken apart: disk requests may still be under way.
+      do throws(FatalError) { try server.run() } catch { Self.end(error) }
+      withExtendedLifetime(server) { ProcessExit.now(RaftKV.ExitCode.success.rawValue) }
+    } catch {
+      Self.end(error)
+    }
+  }
+
+  private static func end(_ error: FatalError) -> Never {
+    StandardError.write(line: "raftkvd: \(error.message)")
+    ProcessExit.now(error.exitCode.rawValue)
   }
 
   private func makeConfiguration() throws(FatalError) -> ServerConfiguration {
@@ -89,7 +131,7 @@ struct RaftKVD: ParsableCommand {
         name: id, raftAddress: raddr, httpAddress: haddr, advertisedRaftAddress: advertiseRaddr,
         advertisedHTTPAddress: advertiseHaddr, dataDirectory: data, version: Version.current)
       configuration.bootstrap = bootstrap
-      for address in (join ?? "").split(separator: ",") {
+      for address in join?.split(separator: ",", omittingEmptySubsequences: false) ?? [] {
         configuration.joinAddresses.append(
           try ServerConfiguration.address(String(address), flag: "-join"))
       }

@@ -7,6 +7,9 @@ extension Listener {
     var listeners: [Listener] = []
     var failure: LoopError?
     for address in addresses {
+      // Of the wildcards the first that works is enough: the one of IPv6 takes IPv4 connections too, and
+      // would be in the way of the other.
+      if address.isWildcard, !listeners.isEmpty { break }
       do throws(LoopError) {
         listeners.append(try Listener(loop, at: address))
       } catch {

@@ -37,10 +37,19 @@ package enum Signals {
   package static func watchForStop(
     _ loop: EventLoop, _ stop: @escaping () -> Void
   ) throws(LoopError) -> [SignalWatcher] {
-    [
+    unblock(SIGINT, SIGTERM)
+    return [
       try SignalWatcher(loop, SIGINT, didReceive: stop),
       try SignalWatcher(loop, SIGTERM, didReceive: stop),
     ]
+  }
+
+  /// A signal mask is inherited: whoever started us may have kept these from being delivered.
+  private static func unblock(_ numbers: Int32...) {
+    var set = sigset_t()
+    sigemptyset(&set)
+    for number in numbers { sigaddset(&set, number) }
+    pthread_sigmask(SIG_UNBLOCK, &set, nil)
   }
 
   /// A write to a connection that the peer has reset must be an error of that write, not the end of the

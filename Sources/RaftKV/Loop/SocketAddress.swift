@@ -32,6 +32,8 @@ package struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
     [SocketAddress(numeric: "::", port: port)!, SocketAddress(numeric: "0.0.0.0", port: port)!]
   }
 
+  var isWildcard: Bool { address == (0, 0) }
+
   func with(port: UInt16) -> SocketAddress {
     var copy = self
     copy.port = port

@@ -32,6 +32,7 @@ package struct ServerConfiguration: Sendable {
     guard Self.isValid(name: name) else {
       throw Invalid("-id '\(name)' is not a name: use 1 to 64 of A-Z a-z 0-9 . _ -")
     }
+    guard dataDirectory != "" else { throw Invalid("-data is empty: name a directory") }
     self.name = name
     self.version = version
     self.dataDirectory = dataDirectory ?? "data/\(name)"
@@ -48,7 +49,8 @@ package struct ServerConfiguration: Sendable {
 
   /// What depends on several flags.
   package func check() throws(Invalid) {
-    guard heartbeat > .zero, heartbeat * 3 <= electionTimeout else {
+    guard heartbeat > .zero else { throw Invalid("-heartbeat must be at least 1ms") }
+    guard heartbeat * 3 <= electionTimeout else {
       throw Invalid(
         "-heartbeat is above a third of -election-timeout: a single late heartbeat would cost the leader "
           + "its office; lower one or raise the other")
