@@ -26,6 +26,9 @@ let package = Package(
     // A world without I/O: simulated disk, network, clock and processes for the same code.
     .target(name: "Simulation", dependencies: ["RaftKV"], path: "Tests/Simulation"),
 
+    // Runs the simulation: one seed, or many.
+    .executableTarget(name: "raftkv-sim", dependencies: ["Simulation"], path: "Tests/raftkv-sim"),
+
     .testTarget(
       name: "RaftKVTests", dependencies: ["RaftKV", "Simulation"], exclude: ["Scripts"]),
     .testTarget(name: "DaemonTests", dependencies: ["RaftKV"]),

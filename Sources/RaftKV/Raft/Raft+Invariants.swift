@@ -5,7 +5,7 @@ extension Raft {
   package struct Watermarks: Equatable, Sendable {
     var currentTerm: Term
     var votedFor: NodeID
-    var commitIndex: LogIndex
+    package var commitIndex: LogIndex
     var durableTerm: Term
   }
 

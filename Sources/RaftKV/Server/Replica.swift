@@ -15,7 +15,7 @@ package final class Replica<D: Disk, T: Transport, Replies: ReplySink> {
 
   package internal(set) var raft: Raft
   var effects = Effects()
-  let log: LogStore<D>
+  package let log: LogStore<D>
   let hardStateStore: HardStateStore<D>
   let snapshots: SnapshotStore<D>
   let identities: IdentityStore<D>

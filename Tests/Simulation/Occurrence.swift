@@ -1,0 +1,26 @@
+import RaftKV
+
+/// Everything that can happen in the simulated world at some time.
+enum Occurrence {
+  /// A disk operation completes, or something else that a process of this epoch waits for.
+  case completion(host: Int, epoch: Int, () -> Void)
+  case packet(Packet)
+  /// A process's timer.
+  case wake(host: Int, epoch: Int)
+  /// A process's loop comes round.
+  case turn(host: Int, epoch: Int)
+  /// A process looks whether it has to dial this peer.
+  case dial(host: Int, epoch: Int, NodeID)
+  /// A handshake or an inquiry that nobody has answered is over.
+  case handshakeTimeout(Connection)
+  /// Nothing has been heard on this connection for so long that its end gives up, if that is still so.
+  case silence(Connection, host: Int, since: UInt64)
+  case request(Request)
+  case answer(client: Int, sequence: Int, Answer)
+  /// A client begins its next operation, or tries the one it has again.
+  case clientStep(Int)
+  case clientTimeout(client: Int, sequence: Int)
+  case resume(host: Int)
+  case start(host: Int)
+  case fault(Int)
+}

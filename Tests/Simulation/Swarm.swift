@@ -1,0 +1,106 @@
+import RaftKV
+
+/// What one seed chooses: the cluster, its tuning, and which faults it meets. Every kind of fault is on
+/// with probability one half, so that each seed tests another mixture (swarm testing); one seed in ten is
+/// calm, and must not see a second election.
+struct Swarm {
+  enum Feature: Int, CaseIterable {
+    case datagrams, loss, duplication, reordering, replay, slowLinks, clogs, cuts, oneWayCuts, bridges
+    case isolations, resets, pauses, shortPauses, drift, clockSteps, kills, powerLoss, crashAtDisk
+    case massCrash, slowDisk, hungDisk, shortWrites, fullDisk, writeErrors, wipes, moves
+    case joins, removes, handOvers, snapshots, bigValues, slowTurns, clientDeaths
+  }
+
+  var isCalm: Bool
+  private var features: UInt64 = 0
+
+  var hostCount: Int
+  var clientCount: Int
+  var keyCount: Int
+  /// Between two requests of one client.
+  var thinkTime: UInt64
+  var readShare: Double
+  var deleteShare: Double
+  var safetyTime: UInt64
+  var faultCount: Int
+
+  var latency: (shortest: UInt64, mean: UInt64)
+  var lossRate = 0.0
+  var duplicationRate = 0.0
+  var replayRate = 0.0
+  /// How long a node's loop takes to come round; 0: at once.
+  var turnTime: UInt64 = 0
+  var parameters = Parameters()
+  var limits = LogLimits()
+  var snapshotEntries = 100_000
+  var snapshotBytes = 64 << 20
+  var keptTailBytes = 1 << 20
+  var valueSizes: [Int] = [8]
+
+  func has(_ feature: Feature) -> Bool { features & (1 << UInt64(feature.rawValue)) != 0 }
+
+  init(_ random: inout Random) {
+    isCalm = random.coin(0.1)
+    var chosen: UInt64 = 0
+    for feature in Feature.allCases where random.coin(0.5) {
+      chosen |= 1 << UInt64(feature.rawValue)
+    }
+    hostCount = random.pick([1, 2, 3, 3, 3, 3, 4, 5, 5, 5, 6, 7])
+    clientCount = 1 + random.below(6)
+    keyCount = 1 + random.below(10)
+    thinkTime = random.logarithmic(2 * Duration.millisecond, 500 * Duration.millisecond)
+    readShare = random.unit()
+    deleteShare = random.unit() * 0.3
+    safetyTime = random.time(20 * Duration.second, 60 * Duration.second)
+    faultCount = Int(random.logarithmic(4, 80))
+    latency = (
+      random.logarithmic(20 * Duration.microsecond, 2 * Duration.millisecond),
+      random.logarithmic(20 * Duration.microsecond, 3 * Duration.millisecond)
+    )
+    if isCalm {
+      chosen &= 1 << UInt64(Feature.snapshots.rawValue) | 1 << UInt64(Feature.bigValues.rawValue)
+      faultCount = 0
+    }
+    features = chosen
+    chooseRates(&random)
+    chooseSizes(&random)
+  }
+
+  private mutating func chooseRates(_ random: inout Random) {
+    func rate(_ random: inout Random) -> Double {
+      Double(random.logarithmic(1, 128)) / 1024
+    }
+    let (loss, duplication, replay) = (rate(&random), rate(&random), rate(&random))
+    if has(.datagrams) {
+      if has(.loss) { lossRate = loss }
+      if has(.duplication) { duplicationRate = duplication }
+      if has(.replay) { replayRate = replay / 4 }
+    }
+    let slow = random.logarithmic(50 * Duration.microsecond, 5 * Duration.millisecond)
+    if has(.slowTurns) { turnTime = slow }
+  }
+
+  /// Everything small, so that rotation, compaction and snapshots happen all the time.
+  private mutating func chooseSizes(_ random: inout Random) {
+    let segment = 512 * random.pick([16, 24, 32, 64, 128])
+    limits.segmentSize = segment
+    limits.maximumBatchSize = segment - 512
+    limits.batchSize = min(limits.maximumBatchSize, random.pick([512, 1024, 4096, 16384]))
+    limits.keptTail = random.pick([0, 4096, 65536])
+    limits.memoryTail = random.pick([0, 2048, 16384, 1 << 20])
+    limits.lastReserve = 2048
+    limits.ballastSize = segment
+    limits.preparationPiece = random.pick([512, 4096, 65536])
+    let entries = Int(random.logarithmic(5, 400))
+    if has(.snapshots) {
+      snapshotEntries = entries
+      snapshotBytes = 512
+      keptTailBytes = random.pick([0, 512, 8192])
+    }
+    parameters.snapshotChunkBytes = random.pick([64, 512, 4096, 65536])
+    parameters.maximumAppendBytes = random.pick([64, 1024, 1 << 20])
+    parameters.windowMessages = random.pick([1, 4, 256])
+    parameters.windowBytes = random.pick([256, 4096, 8 << 20])
+    if has(.bigValues) { valueSizes = [8, 8, 100, 1000, 3000] }
+  }
+}

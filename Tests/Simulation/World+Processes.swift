@@ -1,0 +1,198 @@
+import RaftKV
+
+/// How processes begin, stand still and end.
+extension World {
+  /// A start as the server does it: inspect, create where nothing is, open, wire.
+  func start(_ host: Host) {
+    host.startsAt = nil
+    guard host.process == nil, !host.isHeldDown, !host.hasFailedForGood else { return }
+    host.isPoweredOff = false
+    host.silentSince = nil
+    host.epoch += 1
+    trace.note(now, host.index, "starts, epoch \(host.epoch)")
+    do throws(RecoveryError) {
+      try createIfNew(host)
+      let recovered = try RecoveredNode.open(
+        host.disk, limits: swarm.limits, random: processRandom.fork(),
+        clock: { [unowned self, unowned host] in host.clock.instant(at: now) }, logger: logger(host))
+      compose(host, recovered)
+    } catch { didNotStart(host, error) }
+  }
+
+  private func createIfNew(_ host: Host) throws(RecoveryError) {
+    if try DataDirectory.inspect(host.disk) != nil { return }
+    let id = NodeID(processRandom.next() & ~0xff | UInt64(host.index + 1))
+    var identity = Identity(cluster: .none, node: id, name: host.name)
+    var configuration: Configuration?
+    if host.makesCluster {
+      identity.cluster = ClusterID(processRandom.next() | 1)
+      configuration = Configuration(members: [
+        Configuration.Member(
+          id: id, name: host.name, memberSince: LogIndex(1), raftAddress: host.raftAddress,
+          httpAddress: host.httpAddress, role: .voter)
+      ])
+    }
+    try DataDirectory.create(
+      host.disk, identity: identity, configuration: configuration, limits: swarm.limits,
+      random: processRandom.fork())
+    host.promise = Promise(node: id)
+    guard let configuration else { return }
+    var payload = ByteBuffer()
+    configuration.encode(into: &payload)
+    let first = EntryID(index: LogIndex(1), term: Term(1))
+    learn(
+      EntryRecord(kind: .configuration, id: first, payload: payload.readable), after: 0, host)
+  }
+
+  private func compose(_ host: Host, _ recovered: consuming RecoveredNode<SimulatedDisk>) {
+    let replica = Process.Node(
+      settings: settings(host), recovered: recovered, logger: logger(host),
+      seed: processRandom.next(),
+      clock: { [unowned self, unowned host] in host.clock.instant(at: now) },
+      wallClock: { [unowned self, unowned host] in host.clock.wallClock(at: now) })
+    let transport = SimulatedTransport(self, host: host.index, epoch: host.epoch)
+    let port = ClientPort(self, host: host.index, epoch: host.epoch)
+    transport.replica = replica
+    port.replica = replica
+    replica.transport = transport
+    replica.replies = port
+    host.makesCluster = false
+    let mirror = LogMirror(base: replica.raft.outline.base.index)
+    let process = Process(
+      epoch: host.epoch, replica: replica, transport: transport, port: port, mirror: mirror)
+    replica.requestAnotherTurn = { [unowned process] in process.wantsTurn = true }
+    replica.onFatal = { [unowned process] in process.fatal = $0 }
+    host.process = process
+    checkRecovery(host, process)
+    runTurn(host)
+  }
+
+  private func settings(_ host: Host) -> ReplicaSettings {
+    var settings = ReplicaSettings(
+      name: host.name, raftAddress: host.raftAddress, httpAddress: host.httpAddress,
+      version: "simulated")
+    settings.parameters = swarm.parameters
+    settings.snapshotEntries = swarm.snapshotEntries
+    settings.snapshotBytes = swarm.snapshotBytes
+    settings.keptTailBytes = swarm.keptTailBytes
+    settings.snapshotSliceBytes = 4096
+    settings.stateHashInterval = 16
+    settings.maximumValueSize = 4096
+    return settings
+  }
+
+  private func logger(_ host: Host) -> Logger {
+    guard trace.isRecording else { return .silent }
+    return Logger(level: .debug) { [unowned self, unowned host] level, text in
+      trace.note(now, host.index, "\(level): \(text)")
+    }
+  }
+
+  private func didNotStart(_ host: Host, _ error: RecoveryError) {
+    trace.note(now, host.index, "does not start: \(error)")
+    if host.disk.hasCrashed {
+      marks.hit(.crashInRecovery)
+      crashDisk(host, losingPower: swarm.has(.powerLoss) && faultRandom.coin(0.5))
+      return planStart(host, after: faultRandom.time(0, Duration.second))
+    }
+    switch error {
+    case .io: planStart(host, after: Duration.second)
+    case .corrupt, .foreign, .newerFormat, .locked:
+      fail(.recovery, "\(host.name) does not start: \(error)")
+    }
+  }
+
+  func planStart(_ host: Host, after wait: UInt64) {
+    guard host.startsAt == nil else { return }
+    host.startsAt = now + wait
+    queue.schedule(.start(host: host.index), at: now + wait)
+  }
+
+  // MARK: Ends
+
+  /// The process is gone from one moment to the next. Its kernel hangs up for it, unless the machine goes
+  /// with it.
+  func kill(_ host: Host, losingPower: Bool) {
+    guard let process = host.process else { return }
+    trace.note(now, host.index, losingPower ? "loses power" : "is killed")
+    trace.fold(0xdead ^ UInt64(host.index))
+    host.promise = checker.promise(of: process, host.promise)
+    let connections = process.transport.openConnections
+    crashDisk(host, losingPower: losingPower)
+    host.process = nil
+    host.inbox.removeAll()
+    host.pauses = 0
+    process.replica.transport = nil
+    process.replica.replies = nil
+    if losingPower {
+      host.isPoweredOff = true
+      host.silentSince = now
+      for connection in connections {
+        queue.schedule(
+          .silence(connection, host: connection.other(host.index), since: now),
+          at: now + Self.silenceLimit)
+      }
+    } else {
+      for connection in connections {
+        send(
+          Packet(
+            source: host.index, target: connection.other(host.index), connection: connection,
+            content: .reset))
+      }
+    }
+    loseClients(of: host.index, isSilent: losingPower)
+  }
+
+  private func crashDisk(_ host: Host, losingPower: Bool) {
+    host.disk.crash(losingPower: losingPower)
+    host.disk.fault = { _, _ in nil }
+  }
+
+  /// The node has ended by itself; whether it may have is the question.
+  func exit(_ host: Host, _ fatal: FatalError) {
+    trace.note(now, host.index, "exits: \(fatal.message)")
+    marks.hit(.exitedOnDiskError)
+    guard fatal.exitCode == .diskFailure, swarm.has(.writeErrors) else {
+      return fail(.noFatalError, "\(host.name) exits: \(fatal.message)")
+    }
+    kill(host, losingPower: false)
+    planStart(host, after: Duration.second)
+  }
+
+  // MARK: Pauses
+
+  func pause(_ host: Host) {
+    guard host.process != nil else { return }
+    host.pauses += 1
+    guard host.pauses == 1 else { return }
+    trace.note(now, host.index, "is stopped")
+    host.silentSince = now
+    for connection in host.process?.transport.openConnections ?? [] {
+      queue.schedule(
+        .silence(connection, host: connection.other(host.index), since: now),
+        at: now + Self.silenceLimit)
+    }
+  }
+
+  /// Timers first, then what the sockets hold, in two portions: one poll does not read everything (H1).
+  func resume(_ host: Host) {
+    guard host.isPaused else { return }
+    host.pauses -= 1
+    guard !host.isPaused, let process = host.process else { return }
+    trace.note(now, host.index, "goes on")
+    host.silentSince = nil
+    let waiting = host.inbox
+    host.inbox = []
+    if host.clock.instant(at: now) >= process.replica.nextDeadline { process.replica.timerFired() }
+    let first = waiting.isEmpty ? 0 : processRandom.below(waiting.count + 1)
+    for event in waiting[..<first] {
+      guard host.process === process else { return }
+      if case .wake = event { process.wakesAt = .max } else { take(event, host, process) }
+    }
+    for event in waiting[first...] {
+      guard host.process === process else { return }
+      if case .wake = event { process.wakesAt = .max } else { take(event, host, process) }
+    }
+    if host.process === process { runTurn(host) }
+  }
+}

@@ -1,0 +1,255 @@
+import RaftKV
+
+/// A cluster with its disks, wires, clocks and clients, in one thread and under one seed: it does one thing
+/// after the other, in the order of time, and the checker looks on.
+package final class World {
+  package let seed: UInt64
+  let swarm: Swarm
+  /// True time, in nanoseconds. No node sees it.
+  var now: UInt64 = 0
+  var queue = EventQueue<Occurrence>()
+  var hosts: [Host] = []
+  var network: SimulatedNetwork
+  var clients: [Client] = []
+  var checker = Checker()
+  var trace = Trace()
+  var marks = Marks()
+  var faults: [PlannedFault] = []
+  /// One stream per subsystem, so that a draw in one does not reshuffle the others.
+  var processRandom: Random
+  var clientRandom: Random
+  var faultRandom: Random
+  private var diskRandom: Random
+  package private(set) var failure: Violation?
+  package private(set) var eventCount = 0
+  /// Clients ask for nothing more.
+  var isQuiet = false
+  /// Hosts that clients talk to; all of them, but for the core in the liveness phase.
+  var reachable: [Int] = []
+  var nextValue: UInt64 = 1
+
+  package init(seed: UInt64, isRecording: Bool = false) {
+    self.seed = seed
+    var random = Random(seed: seed)
+    swarm = Swarm(&random)
+    network = SimulatedNetwork(hostCount: swarm.hostCount, random: random.fork())
+    processRandom = random.fork()
+    clientRandom = random.fork()
+    faultRandom = random.fork()
+    diskRandom = random.fork()
+    trace.isRecording = isRecording
+    var clockRandom = random.fork()
+    for index in 0..<swarm.hostCount {
+      let rate = swarm.has(.drift) ? 900 + clockRandom.next() % 201 : 1000
+      let start = 1_000_000_000 + clockRandom.next() % (1 << 40)
+      var clock = SimulatedClock(rate: rate, showing: start)
+      clock.wallOffset = clockRandom.next() % 2000
+      hosts.append(Host(index: index, disk: makeDisk(index), clock: clock))
+    }
+    reachable = Array(hosts.indices)
+    for index in 0...swarm.clientCount {
+      clients.append(Client(index: index, random: clientRandom.fork()))
+    }
+    checker.leaseBound = swarm.parameters.leaseDuration.nanoseconds * 10 / 9
+  }
+
+  func makeDisk(_ index: Int) -> SimulatedDisk {
+    let disk = SimulatedDisk(random: diskRandom.fork()) { [unowned self] wait, completion in
+      let epoch = hosts[index].epoch
+      queue.schedule(
+        .completion(host: index, epoch: epoch, completion), at: now + wait.nanoseconds)
+    }
+    if swarm.has(.shortWrites) { disk.shortWrites = 4 }
+    return disk
+  }
+
+  func host(atRaftAddress address: String) -> Int? {
+    hosts.firstIndex { $0.raftAddress == address }
+  }
+
+  func fail(_ invariant: Invariant, _ message: String) {
+    guard failure == nil else { return }
+    trace.note(now, nil, "FAILED \(invariant.rawValue): \(message)")
+    failure = Violation(invariant: invariant, message: message, time: now)
+  }
+
+  // MARK: Running
+
+  /// Lets the world go on until `deadline`, until `isDone`, or until an invariant is broken. Returns
+  /// whether it was done.
+  @discardableResult
+  func run(until deadline: UInt64, _ isDone: () -> Bool = { false }) -> Bool {
+    while failure == nil {
+      if isDone() { return true }
+      guard let next = queue.nextTime, next <= deadline, let due = queue.popNext() else { break }
+      now = due.time
+      eventCount += 1
+      handle(due.event)
+    }
+    if failure == nil { now = max(now, deadline) }
+    return failure == nil && isDone()
+  }
+
+  private func handle(_ event: Occurrence) {
+    switch event {
+    case .completion(let host, let epoch, _), .wake(let host, let epoch), .turn(let host, let epoch),
+      .dial(let host, let epoch, _):
+      guard let process = process(host, epoch) else { return }
+      deliver(event, to: hosts[host], process)
+    case .packet(let packet): arrive(packet)
+    case .request(let request): arrive(request)
+    case .handshakeTimeout(let connection):
+      guard let process = process(connection.dialler, connection.diallerEpoch) else { return }
+      guard connection.inquiry != nil || !connection.isOpen(at: connection.dialler) else { return }
+      deliver(event, to: hosts[connection.dialler], process)
+    case .silence(let connection, let host, let since):
+      didFallSilent(connection, at: host, since: since)
+      if hosts[host].process != nil, !hosts[host].isPaused { planTurn(hosts[host]) }
+    case .answer(let client, let sequence, let answer):
+      receive(answer, sequence: sequence, client: client)
+    case .clientStep(let client): step(client)
+    case .clientTimeout(let client, let sequence): timeOut(client, sequence: sequence)
+    case .resume(let host): resume(hosts[host])
+    case .start(let host): start(hosts[host])
+    case .fault(let index): perform(faults[index].fault)
+    }
+  }
+
+  private func process(_ host: Int, _ epoch: Int) -> Process? {
+    guard let process = hosts[host].process, process.epoch == epoch else { return nil }
+    return process
+  }
+
+  private func arrive(_ packet: Packet) {
+    let host = hosts[packet.target]
+    let connection = packet.connection
+    if host.isPoweredOff { return }
+    let expected =
+      packet.target == connection.dialler ? connection.diallerEpoch : connection.acceptorEpoch
+    guard let process = host.process,
+      packet.isReplay || expected == nil || expected == process.epoch
+    else {
+      switch packet.content {
+      case .reset, .connectionRefused: return
+      default: break
+      }
+      var isHello = false
+      if case .hello = packet.content { isHello = true }
+      return send(
+        Packet(
+          source: packet.target, target: packet.source, connection: connection,
+          content: isHello ? .connectionRefused : .reset))
+    }
+    deliver(.packet(packet), to: host, process)
+  }
+
+  private func arrive(_ request: Request) {
+    let host = hosts[request.host]
+    guard let process = host.process else {
+      if host.isPoweredOff { return }
+      return answer(request, .noConnection)
+    }
+    deliver(.request(request), to: host, process)
+  }
+
+  /// An event reaches a process, or waits while that is stopped.
+  private func deliver(_ event: Occurrence, to host: Host, _ process: Process) {
+    if host.isPaused {
+      host.inbox.append(event)
+      return
+    }
+    take(event, host, process)
+  }
+
+  func take(_ event: Occurrence, _ host: Host, _ process: Process) {
+    trace.fold(now ^ UInt64(host.index) << 56)
+    switch event {
+    case .completion(_, _, let completion):
+      trace.note(now, host.index, "disk completes")
+      completion()
+    case .packet(let packet):
+      traceArrival(packet)
+      process.transport.receive(packet)
+    case .request(let request): process.port.handle(request)
+    case .wake:
+      process.wakesAt = .max
+      guard host.clock.instant(at: now) >= process.replica.nextDeadline else {
+        return armWake(host, process)
+      }
+      process.replica.timerFired()
+    case .turn: process.isTurnPlanned = false
+    case .dial(_, _, let peer): process.transport.dialIfDue(peer)
+    case .handshakeTimeout(let connection): process.transport.expire(connection)
+    default: preconditionFailure("only events of a process reach one")
+    }
+    if swarm.turnTime == 0 { runTurn(host) } else { planTurn(host) }
+    if case .turn = event, swarm.turnTime > 0 { runTurn(host) }
+  }
+
+  private func traceArrival(_ packet: Packet) {
+    guard trace.isRecording else { return }
+    switch packet.content {
+    case .message(let envelope, _, _):
+      trace.note(
+        now, packet.target, "← n\(packet.source + 1) @\(envelope.term) \(envelope.message)")
+    case .hello: trace.note(now, packet.target, "← n\(packet.source + 1) hello")
+    case .welcome: trace.note(now, packet.target, "← n\(packet.source + 1) welcome")
+    case .refusal(let refusal):
+      trace.note(now, packet.target, "← n\(packet.source + 1) refuses: \(refusal.sentence)")
+    case .reset: trace.note(now, packet.target, "← n\(packet.source + 1) reset")
+    case .connectionRefused: trace.note(now, packet.target, "← n\(packet.source + 1) nobody there")
+    }
+  }
+
+  // MARK: Turns
+
+  func planTurn(_ host: Host) {
+    guard let process = host.process, !process.isTurnPlanned else { return }
+    process.isTurnPlanned = true
+    queue.schedule(
+      .turn(host: host.index, epoch: process.epoch), at: now + swarm.turnTime)
+  }
+
+  /// The loop's turns that follow one event, until the process waits again.
+  func runTurn(_ host: Host) {
+    guard let process = host.process else { return }
+    var rounds = 0
+    repeat {
+      process.wantsTurn = false
+      process.replica.endTurn()
+      if process.port.resumeHeld() { process.wantsTurn = true }
+      rounds += 1
+    } while process.wantsTurn && rounds < 32 && process.fatal == nil && !host.disk.hasCrashed
+    observe(host, process)
+    sendAnswers(process)
+    if host.disk.hasCrashed {
+      marks.hit(.crashAtDiskAccess)
+      return kill(host, losingPower: swarm.has(.powerLoss) && faultRandom.coin(0.5))
+    }
+    if let fatal = process.fatal { return exit(host, fatal) }
+    if process.wantsTurn {
+      process.isTurnPlanned = true
+      queue.schedule(
+        .turn(host: host.index, epoch: process.epoch), at: now + 50 * Duration.microsecond)
+    }
+    armWake(host, process)
+  }
+
+  private func sendAnswers(_ process: Process) {
+    guard !process.port.answers.isEmpty else { return }
+    let answers = process.port.answers
+    process.port.answers.removeAll(keepingCapacity: true)
+    for (request, answer) in answers {
+      judge(answer, to: request)
+      self.answer(request, answer)
+    }
+  }
+
+  private func armWake(_ host: Host, _ process: Process) {
+    let deadline = process.replica.nextDeadline
+    let time = max(host.clock.time(of: deadline), now)
+    guard time < process.wakesAt else { return }
+    process.wakesAt = time
+    queue.schedule(.wake(host: host.index, epoch: process.epoch), at: time)
+  }
+}

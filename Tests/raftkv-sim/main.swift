@@ -1,0 +1,3 @@
+import Simulation
+
+CommandLineTool.main()
