@@ -59,7 +59,8 @@ extension DaemonTests {
         for flag in flags { try #require(help.words.contains("-\(flag), --\(flag)"), "\(flag)") }
         for text in ["node1", "localhost:8080", "50ms", "300ms", "100000", "64MiB", "1MiB", "info"]
         {
-          try #require(help.words.contains("default: \(text)"), "\(text): \(help.words)")
+          let words = help.words.split(whereSeparator: \.isWhitespace).joined(separator: " ")
+          try #require(words.contains("default: \(text)"), "\(text): \(words)")
         }
         let version = try sandbox.run([dash + "version"])
         try #require(version.code == 0 && version.words.isOneLine)

@@ -5,7 +5,8 @@ import RaftKV
 /// calm, and must not see a second election.
 struct Swarm {
   enum Feature: Int, CaseIterable {
-    case datagrams, loss, duplication, reordering, replay, slowLinks, clogs, cuts, oneWayCuts, bridges
+    case datagrams, loss, duplication, reordering, replay, slowLinks, clogs, cuts, oneWayCuts,
+      bridges
     case isolations, resets, pauses, shortPauses, drift, clockSteps, kills, powerLoss, crashAtDisk
     case massCrash, slowDisk, hungDisk, shortWrites, fullDisk, writeErrors, wipes, moves
     case joins, removes, handOvers, snapshots, bigValues, slowTurns, clientDeaths

@@ -66,7 +66,8 @@ extension World {
       let count = voters.reduce(0) { $0 + (holders.contains($1) ? 1 : 0) }
       if count >= voters.count / 2 + 1, !voters.isEmpty { return }
     }
-    fail(.durability, "a write is acknowledged at \(index), and only \(holders.count) disks have it")
+    fail(
+      .durability, "a write is acknowledged at \(index), and only \(holders.count) disks have it")
   }
 
   private func judgeRead(_ value: UInt64, _ staleness: Staleness?, _ request: Request) {

@@ -126,7 +126,8 @@ extension World {
       old.reduce(0) { $0 + (new.contains($1) ? 0 : 1) }
       + new.reduce(0) { $0 + (old.contains($1) ? 0 : 1) }
     if difference > 1 {
-      fail(.configurationStep, "\(host.name): \(difference) voters change at \(history.currentIndex)")
+      fail(
+        .configurationStep, "\(host.name): \(difference) voters change at \(history.currentIndex)")
     }
     if new.count > old.count { marks.hit(.learnerPromoted) }
     if history.current.members.count < previous.members.count { marks.hit(.memberRemoved) }
@@ -205,7 +206,8 @@ extension World {
       item.chain == checker.committed[count - 1].chain
     else {
       return fail(
-        .leaderCompleteness, "\(host.name) leads in term \(term) without \(index)@"
+        .leaderCompleteness,
+        "\(host.name) leads in term \(term) without \(index)@"
           + "\(checker.committed[count - 1].term)")
     }
   }

@@ -14,7 +14,8 @@ extension World {
       try createIfNew(host)
       let recovered = try RecoveredNode.open(
         host.disk, limits: swarm.limits, random: processRandom.fork(),
-        clock: { [unowned self, unowned host] in host.clock.instant(at: now) }, logger: logger(host))
+        clock: { [unowned self, unowned host] in host.clock.instant(at: now) }, logger: logger(host)
+      )
       compose(host, recovered)
     } catch { didNotStart(host, error) }
   }

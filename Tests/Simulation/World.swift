@@ -92,7 +92,8 @@ package final class World {
 
   private func handle(_ event: Occurrence) {
     switch event {
-    case .completion(let host, let epoch, _), .wake(let host, let epoch), .turn(let host, let epoch),
+    case .completion(let host, let epoch, _), .wake(let host, let epoch),
+      .turn(let host, let epoch),
       .dial(let host, let epoch, _):
       guard let process = process(host, epoch) else { return }
       deliver(event, to: hosts[host], process)

@@ -16,11 +16,15 @@ struct Administration {
     var httpAddress: String?
     /// Repeated requests attach to the same attempt.
     var tokens: [RequestToken]
+    /// When the address was first dialled.
+    var startedAt: Instant?
     var phase = JoinPhase.new
   }
 
   enum JoinPhase: Equatable {
     case new
+    /// Nobody answered at the address yet: dialled again at this time. A leader wakes at every heartbeat.
+    case waiting(until: Instant)
     /// Dialling the address; nothing is written yet.
     case discovering
     /// Someone answered; what follows waits for the configuration before it to be committed.

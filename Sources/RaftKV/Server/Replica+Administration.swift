@@ -128,6 +128,7 @@ extension Replica {
   private func step(_ join: Administration.Join) {
     switch join.phase {
     case .new: discover(join)
+    case .waiting(let until): if now >= until { discover(join) }
     case .discovering: break
     case .discovered(let id, let httpAddress): add(join, id, httpAddress)
     case .appended(let id, let index): watch(join, id, index)
@@ -137,6 +138,7 @@ extension Replica {
   /// Dials the address before anything is written: a learner that nobody can reach helps nobody.
   private func discover(_ join: Administration.Join) {
     var join = join
+    join.startedAt = join.startedAt ?? now
     join.phase = .discovering
     administration.current = .join(join)
     let attempt = administration.attempt
@@ -179,8 +181,18 @@ extension Replica {
     {
       return finish(join, .joined(member))
     }
+    // It may be starting just now.
+    let retry = now + Self.discoveryPause
+    if !isRefusal, let startedAt = join.startedAt, retry < startedAt + settings.discoveryPatience {
+      var join = join
+      join.phase = .waiting(until: retry)
+      administration.current = .join(join)
+      return
+    }
     finish(join, .discovery(failure, join.name, join.raftAddress))
   }
+
+  private static var discoveryPause: Interval { .milliseconds(200) }
 
   private func add(_ join: Administration.Join, _ id: NodeID, _ httpAddress: String) {
     var join = join
@@ -254,7 +266,7 @@ extension Replica {
     let heard = voters.filter { voter in
       voter == raft.id
         || raft.leadership?.progress(of: voter).map {
-          now - $0.lastContact <= settings.parameters.electionTimeout
+          $0.isConnected && now - $0.lastContact <= settings.parameters.electionTimeout
         } ?? false
     }
     return heard.count < voters.count / 2 + 1

@@ -102,7 +102,8 @@ extension Replica {
     guard let error else { return }
     let wait = settings.snapshotRetry
     logger.warning(
-      "the snapshot could not be written: \(error); it is tried again in \(wait.milliseconds / 1000) s")
+      "the snapshot could not be written: \(error); it is tried again in \(wait.milliseconds / 1000) s"
+    )
     nextSnapshotAttempt = clock() + wait
     hasLackedSpace = error.isNoSpace
     dropOutgoing()
