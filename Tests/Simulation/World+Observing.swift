@@ -101,7 +101,9 @@ extension World {
       return hash
     }
     var known = Checker.Known(chain: hash, key: 0, value: 0, isCommand: false)
-    if record.kind == .command, let command = try? Command(decoding: record.payload) {
+    if record.kind == .command || record.kind == .reclaim,
+      let command = try? Command(decoding: record.payload)
+    {
       known.isCommand = true
       known.key = Int(command.key[1])
       if command.kind == .put {

@@ -112,7 +112,8 @@ package final class World {
     case .clientTimeout(let client, let sequence): timeOut(client, sequence: sequence)
     case .resume(let host): resume(hosts[host])
     case .start(let host): start(hosts[host])
-    case .fault(let index): perform(faults[index].fault)
+    // Once healing has begun, faults that were planned come too late.
+    case .fault(let index): if faults.indices.contains(index) { perform(faults[index].fault) }
     }
   }
 
