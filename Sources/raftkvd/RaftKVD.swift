@@ -8,8 +8,9 @@ struct RaftKVD: ParsableCommand {
     commandName: "raftkvd",
     abstract: "A Raft-replicated, in-memory key-value server.",
     discussion: """
-      The first node of a cluster starts with -bootstrap, every other one with -join. Flags are accepted \
-      with one dash or two. Durations are written 50ms, 2s or 1m; sizes 1048576, 512KiB, 64MiB or 1GiB.
+      The first node of a cluster starts with -bootstrap, every other one with -join. Flags are \
+      accepted with one dash or two. Durations are written 50ms, 2s or 1m; sizes 1048576, 512KiB, \
+      64MiB or 1GiB.
 
       Exit codes: 0 stopped as asked, 1 failure, 64 a wrong flag, 69 an address cannot be bound, \
       70 the data directory is locked, 71 it belongs to another node, 72 it is of a newer version, \

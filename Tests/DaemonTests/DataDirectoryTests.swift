@@ -1,7 +1,8 @@
 import Testing
 
 extension DaemonTests {
-  /// What a start makes of directories that are taken, strange or damaged. Nothing is ever changed in them.
+  /// What a start makes of directories that are taken, strange or damaged.
+  /// Nothing is ever changed in them.
   @Suite("Data directories")
   struct DataDirectoryTests {
     @Test("a second process on the same directory ends with code 70 and names the first")

@@ -136,8 +136,8 @@ extension DaemonTests {
       try withNode { node in
         let host = "Host: \(node.httpAddress)\r\n"
         let kept = try Connection(to: node.httpAddress)
-        // Sixty writes and reads at once: the answers come in the order of the requests, though a read that
-        // does not wait for the write before it may see the value from before.
+        // Sixty writes and reads at once: the answers come in the order of the requests, though a
+        // read that does not wait for the write before it may see the value from before.
         try node.put("p", "00")
         var requests = ""
         for number in 0..<30 {

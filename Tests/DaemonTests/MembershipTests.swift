@@ -9,7 +9,8 @@ extension DaemonTests {
       try Sandbox.run { sandbox in
         let nodes = try sandbox.cluster(of: 2)
         let before = try nodes[0].status()
-        // Nobody listens; somebody listens who is no raftkvd; somebody who says nothing; another name.
+        // Nobody listens; somebody listens who is no raftkvd; somebody who
+        // says nothing; another name.
         let silent = try sandbox.node("silent")
         try silent.start()
         try silent.awaitStatus("waits") { $0.role == "waiting" }

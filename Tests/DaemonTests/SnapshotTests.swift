@@ -11,14 +11,14 @@ extension DaemonTests {
         let nodes = try sandbox.cluster(of: 2, Self.flags)
         var expected: [String: String] = [:]
         let connection = try Connection(to: nodes[0].httpAddress)
-        // Snapshots come every hundred entries, each of a mebibyte here. The third lets go what lies more than
-        // the tail of 64 MiB before it: more than a segment.
+        // Snapshots come every hundred entries, each of a mebibyte here. The third lets go what
+        // lies more than the tail of 64 MiB before it: more than a segment.
         for number in 0..<330 {
           let key = "big\(number % 20)"
           expected[key] = "\(number) " + String(repeating: "x", count: 1 << 20 - 8)
           try connection.send(
-            "PUT /key?key=\(key) HTTP/1.1\r\nHost: x\r\nContent-Length: \(expected[key]!.utf8.count)\r\n"
-              + "\r\n\(expected[key]!)")
+            "PUT /key?key=\(key) HTTP/1.1\r\nHost: x\r\n"
+              + "Content-Length: \(expected[key]!.utf8.count)\r\n\r\n\(expected[key]!)")
           try #require(try connection.response().status == 200)
         }
         for node in nodes {

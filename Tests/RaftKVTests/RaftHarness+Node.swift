@@ -1,7 +1,7 @@
 import RaftKV
 
-/// What the harness keeps of an entry. The chain is a hash over the whole log up to here, so that two
-/// logs agree up to an entry exactly if its chain is the same in both (Log Matching, §5.3).
+/// What the harness keeps of an entry. The chain is a hash over the whole log up to here, so that
+/// two logs agree up to an entry exactly if its chain is the same in both (Log Matching, §5.3).
 struct StoredEntry: Equatable {
   let id: EntryID
   let kind: EntryKind

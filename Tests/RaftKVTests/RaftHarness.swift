@@ -1,8 +1,9 @@
 import RaftKV
 
 /// Several `Raft` values and a tiny twin of the driver for each: logs in memory, disk writes and
-/// messages held until someone lets them go, and time that moves by hand. What a node does is performed
-/// here exactly as `Effects` demands; `RaftHarness+Checks.swift` judges it after every event.
+/// messages held until someone lets them go, and time that moves by hand. What a node
+/// does is performed here exactly as `Effects` demands; `RaftHarness+Checks.swift`
+/// judges it after every event.
 final class RaftHarness {
   var nodes: [Node] = []
   /// Sent and not yet delivered, oldest first.
@@ -191,8 +192,8 @@ final class RaftHarness {
       item: node.raft.configurations.item(at: node.applied), chain: node.appliedChain)
   }
 
-  /// The process dies. The disk keeps the first `keeping` edits of those under way, and the hard state
-  /// under way only if told so.
+  /// The process dies. The disk keeps the first `keeping` edits of those under way, and the hard
+  /// state under way only if told so.
   func crash(_ number: Int, keeping: Int = 0, hardState keepsHardState: Bool = false) {
     let node = node(number)
     guard node.isUp else { return }

@@ -175,8 +175,8 @@ final class RaftSimulation {
 
   // MARK: The calm
 
-  /// Faults end; every link and disk works. Within ten seconds one leader must emerge, a command must
-  /// commit, and every member must have applied the same.
+  /// Faults end; every link and disk works. Within ten seconds one leader must emerge, a command
+  /// must commit, and every member must have applied the same.
   private func calm() {
     cutLinks.removeAll()
     for node in harness.nodes {

@@ -2,8 +2,8 @@ import Glibc
 import RaftKV
 import Testing
 
-/// Random schedules over the harness. Every seed is a whole story: a cluster, its faults, and at the end
-/// peace, in which it must agree.
+/// Random schedules over the harness. Every seed is a whole story: a cluster, its faults, and at
+/// the end peace, in which it must agree.
 @Suite("Raft under random schedules")
 struct RaftSimulationTests {
   @Test("safety holds after every event, and a healed cluster converges")

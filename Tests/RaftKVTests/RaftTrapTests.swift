@@ -151,8 +151,8 @@ struct RaftTrapTests {
 
   @Test("no change before an entry of the leader's own term is committed (D1)")
   func ownTermFirst() {
-    // The published interleavings all begin so: a leader of a new term, which knows of an uncommitted
-    // change or of none, appends another (add/add, add/remove, remove/remove).
+    // The published interleavings all begin so: a leader of a new term, which knows of an
+    // uncommitted change or of none, appends another (add/add, add/remove, remove/remove).
     let changes: [Raft.Change] = [
       .add(RaftHarness.member(4, role: .learner)), .remove(NodeID(3)), .promote(NodeID(4)),
     ]

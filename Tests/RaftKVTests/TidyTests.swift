@@ -79,7 +79,8 @@ struct TidyTests {
       #expect(source.lines.count <= 500, "\(source.path) has \(source.lines.count) lines")
       for line in source.lines {
         #expect(!words.contains { line.contains($0) }, "\(source.path): \(line)")
-        // The formatter keeps code to 100 columns; long words in comments and texts have a little more.
+        // The formatter keeps code to 100 columns; long words in comments
+        // and texts have a little more.
         #expect(line.count <= 120, "\(source.path): a line of \(line.count) columns")
       }
     }

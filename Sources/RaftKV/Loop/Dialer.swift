@@ -1,6 +1,7 @@
 import CLibUV
 
-/// One attempt to connect. How long to wait is the caller's business: a timer of its own and `cancel`.
+/// One attempt to connect. How long to wait is the caller's business: a
+/// timer of its own and `cancel`.
 package final class Dialer {
   private let stream: Stream
   private let request: UnsafeMutablePointer<uv_connect_t>

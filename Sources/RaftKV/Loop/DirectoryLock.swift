@@ -15,9 +15,9 @@ package enum DirectoryLockError: Error, Equatable, Sendable, CustomStringConvert
   }
 }
 
-/// An exclusive flock(2) on the file `lock` of a directory, for as long as this object lives. The kernel
-/// lets go of it when the process ends, however it ends; the file stays, as removing it would race with
-/// the next owner. It holds the owner's process id in digits, for people.
+/// An exclusive flock(2) on the file `lock` of a directory, for as long as this object lives. The
+/// kernel lets go of it when the process ends, however it ends; the file stays, as removing it
+/// would race with the next owner. It holds the owner's process id in digits, for people.
 final class DirectoryLock {
   static let fileName = "lock"
 

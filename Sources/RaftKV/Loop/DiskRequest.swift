@@ -1,11 +1,12 @@
 import CLibUV
 import Glibc
 
-/// One operation on libuv's thread pool, from submission to completion. It holds itself while libuv has
-/// it, and its completion closure, the disk and the file with it.
+/// One operation on libuv's thread pool, from submission to completion. It holds itself while libuv
+/// has it, and its completion closure, the disk and the file with it.
 final class DiskRequest {
-  /// IOV_MAX. libuv would go on with further calls behind this many pieces, and report only how far it
-  /// came when one of them fails; so what goes beyond is left to the caller, as every short count is.
+  /// IOV_MAX. libuv would go on with further calls behind this many pieces, and report
+  /// only how far it came when one of them fails; so what goes beyond is left to the
+  /// caller, as every short count is.
   private static let maximumPieces = 1024
 
   let file: OpenFile?

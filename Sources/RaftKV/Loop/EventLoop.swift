@@ -4,16 +4,17 @@ import Glibc
 /// One libuv loop, and the turn as the unit of work.
 ///
 /// ```
-///   timers → prepare ┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄→ poll → callbacks: reads, writes, disk → closes ↺
+///   timers → prepare ┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄→ poll → callbacks: reads, writes, disk → closes ↺
 ///            1 listeners and streams go on that had taken their share of this turn
 ///            2 endOfTurn: everything the callbacks recorded is acted on
 ///            3 the next poll returns at once if another turn was requested, else it sleeps
 /// ```
-/// From libuv 1.45 on timers run after the poll instead of before the prepare; nothing here depends on
-/// which. One loop belongs to the thread that runs it.
+/// From libuv 1.45 on timers run after the poll instead of before the prepare; nothing here depends
+/// on which. One loop belongs to the thread that runs it.
 package final class EventLoop {
   /// One read buffer for all connections: bytes are parsed or copied during the callback, so no two
-  /// need it at once. 64 KiB is what a socket usually holds; more would only grow the cache footprint.
+  /// need it at once. 64 KiB is what a socket usually holds; more would
+  /// only grow the cache footprint.
   static let readBufferSize = 64 << 10
 
   let raw: UnsafeMutablePointer<uv_loop_t>
@@ -81,8 +82,8 @@ package final class EventLoop {
   /// Makes `run()` return after the present turn.
   package func stop() { uv_stop(raw) }
 
-  /// The next poll does not sleep: there is work left that was put off for the sake of others. Lasts
-  /// for one turn, whenever in the turn it is called.
+  /// The next poll does not sleep: there is work left that was put off for the sake of others.
+  /// Lasts for one turn, whenever in the turn it is called.
   package func requestAnotherTurn() { wantsAnotherTurn = true }
 
   /// Called by a handle that has taken its share; it goes on at the end of this turn.

@@ -2,9 +2,9 @@ import CLibUV
 
 /// What libuv calls a handle: something open on the loop that calls back until it is closed.
 ///
-/// libuv uses a handle's memory until its close callback, so the loop owns what is open: one retain is
-/// taken when the handle is registered and given back in the close callback, where the memory, an
-/// allocation of its own, is freed too. Dropping the last reference of ours closes nothing.
+/// libuv uses a handle's memory until its close callback, so the loop owns what is open: one retain
+/// is taken when the handle is registered and given back in the close callback, where the memory,
+/// an allocation of its own, is freed too. Dropping the last reference of ours closes nothing.
 ///
 /// ```
 ///   new ──register()──▶ open ──close()──▶ closing ──close callback──▶ closed

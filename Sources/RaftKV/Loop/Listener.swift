@@ -6,16 +6,17 @@ package final class Listener: Handle {
   /// A new connection, open. The owner wires its closures before returning; then reading begins.
   package var didAccept: (Stream) -> Void = { $0.close() }
 
-  /// Of a burst of new clients at most this many are taken per turn, so that peers and clients already
-  /// here are served in between. The others wait in the kernel's queue.
+  /// Of a burst of new clients at most this many are taken per turn, so that peers and clients
+  /// already here are served in between. The others wait in the kernel's queue.
   private static let acceptsPerTurn = 64
 
   package private(set) var boundPort: UInt16 = 0
   private let tcp: UnsafeMutablePointer<uv_tcp_t>
   private var acceptsThisTurn = 0
   private var lastTurn: UInt64 = 0
-  /// Given up to accept, and so be able to refuse, a connection when the process has no descriptor left.
-  /// Without it the connection would stay pending and the loop spin. libuv does the same where it can.
+  /// Given up to accept, and so be able to refuse, a connection when the process has no
+  /// descriptor left. Without it the connection would stay pending and the loop spin. libuv
+  /// does the same where it can.
   private var reserve: Int32
 
   /// Listens, or throws `addressInUse` and the like. The IPv6 wildcard takes IPv4 connections too.

@@ -8,8 +8,8 @@ package final class Resolver {
   private var completion: ((Result<[SocketAddress], LoopError>) -> Void)?
 
   /// Resolves to one address at least, in the order to try them. Numeric hosts and the empty host
-  /// (every interface) need no question: `completion` is called before this returns. Otherwise later and
-  /// once, or not at all after `cancel`.
+  /// (every interface) need no question: `completion` is called before this returns. Otherwise
+  /// later and once, or not at all after `cancel`.
   @discardableResult
   package static func resolve(
     _ loop: EventLoop, _ target: HostPort,
@@ -40,7 +40,8 @@ package final class Resolver {
 
   deinit { request.deallocate() }
 
-  /// Drops the answer. The question itself may be beyond recall, so memory stays until it is answered.
+  /// Drops the answer. The question itself may be beyond recall, so memory
+  /// stays until it is answered.
   package func cancel() {
     guard completion != nil else { return }
     completion = nil

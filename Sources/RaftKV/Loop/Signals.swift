@@ -52,8 +52,8 @@ package enum Signals {
     pthread_sigmask(SIG_UNBLOCK, &set, nil)
   }
 
-  /// A write to a connection that the peer has reset must be an error of that write, not the end of the
-  /// process.
+  /// A write to a connection that the peer has reset must be an error of that write,
+  /// not the end of the process.
   static func ignoreBrokenPipe() { signal(SIGPIPE, SIG_IGN) }
 }
 

@@ -2,20 +2,20 @@ import CLibUV
 
 /// One TCP connection: bytes come by `didRead` and go by `write`.
 ///
-/// A calm day: a listener or dialer hands over an open stream; its owner wires the closures at once;
-/// reading begins when the owner's callback returns, unless it paused. `write` gives the bytes to the
-/// kernel then and there; what the kernel does not take is copied to `filling`, and while one uv_write
-/// of `sending` is under way, further bytes gather in `filling`.
+/// A calm day: a listener or dialer hands over an open stream; its owner wires the closures at
+/// once; reading begins when the owner's callback returns, unless it paused. `write` gives the
+/// bytes to the kernel then and there; what the kernel does not take is copied to `filling`, and
+/// while one uv_write of `sending` is under way, further bytes gather in `filling`.
 ///
 /// ```
 ///   write ──uv_try_write──▶ kernel                      nothing buffered
 ///   write ──copy──▶ filling ──swap──▶ sending ──uv_write──▶ kernel      else
 /// ```
 ///
-/// Days that are not: the peer ends its half (`didEnd`; we may still write), a read or a write fails (we
-/// close with that error), the owner closes. All of them end in one `didClose`, after which nothing is
-/// called any more and the closures are released; so does a stream of which both halves have ended.
-/// Nothing calls back from inside `write` or `close`.
+/// Days that are not: the peer ends its half (`didEnd`; we may still write), a read or a write
+/// fails (we close with that error), the owner closes. All of them end in one `didClose`, after
+/// which nothing is called any more and the closures are released; so does a stream of which both
+/// halves have ended. Nothing calls back from inside `write` or `close`.
 package final class Stream: Handle {
   /// Bytes that arrived, in the loop's shared buffer: valid during the call.
   package var didRead: ((UnsafeRawBufferPointer) -> Void)!
@@ -25,12 +25,14 @@ package final class Stream: Handle {
   package var didClose: ((LoopError?) -> Void)!
   /// The unsent bytes went from some to none.
   package var didDrain: (() -> Void)?
-  /// Memory that each of the two write buffers keeps once it is empty. Small by default, because there
-  /// may be thousands of clients; a peer's connection, written in large batches, sets it higher.
+  /// Memory that each of the two write buffers keeps once it is empty. Small by
+  /// default, because there may be thousands of clients; a peer's connection, written
+  /// in large batches, sets it higher.
   package var keptCapacity = 16 << 10
 
-  /// How often one turn fills the loop's buffer from one connection, 256 KiB in all: parsed in a fraction
-  /// of a millisecond. libuv alone would go on up to 2 MiB while heartbeats wait their turn.
+  /// How often one turn fills the loop's buffer from one connection, 256 KiB in all:
+  /// parsed in a fraction of a millisecond. libuv alone would go on up to 2 MiB while
+  /// heartbeats wait their turn.
   private static let readsPerTurn = 4
 
   package private(set) var remote: SocketAddress?
@@ -77,13 +79,14 @@ package final class Stream: Handle {
   /// The connection stands.
   func didConnect() {
     remote = SocketAddress { uv_tcp_getpeername(tcp, $0, $1) }
-    // Every write of ours is a whole batch already; waiting for more to come would only delay it. Fails
-    // only on a connection that is reset by now, which the first read will say.
+    // Every write of ours is a whole batch already; waiting for more to come would only delay it.
+    // Fails only on a connection that is reset by now, which the first read will say.
     uv_tcp_nodelay(tcp, 1)
   }
 
-  /// TCP lets a socket connect to itself when it dials a port of the ephemeral range that nobody listens
-  /// on, and is given just that port as its own. It would keep the rightful owner from ever binding it.
+  /// TCP lets a socket connect to itself when it dials a port of the ephemeral range that
+  /// nobody listens on, and is given just that port as its own. It would keep the rightful
+  /// owner from ever binding it.
   var isConnectedToItself: Bool {
     remote != nil && remote == SocketAddress { uv_tcp_getsockname(tcp, $0, $1) }
   }
@@ -104,8 +107,8 @@ package final class Stream: Handle {
 
   // MARK: Reading
 
-  /// Stops `didRead` from the next call on; the kernel's buffer then slows the peer down. While paused,
-  /// the peer's end is not noticed either.
+  /// Stops `didRead` from the next call on; the kernel's buffer then slows the peer down. While
+  /// paused, the peer's end is not noticed either.
   package func pauseReading() {
     isPaused = true
     stopReading()

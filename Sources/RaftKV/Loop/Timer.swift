@@ -2,9 +2,10 @@ import CLibUV
 
 /// Calls `didFire` once at a given instant or after it, never before.
 ///
-/// libuv counts whole milliseconds of a cached clock, which may be a coarse one, so its timer can go off
-/// early by our clock; then it is started again for the rest. Moving the deadline back, as every
-/// heartbeat does, costs one store: libuv's timer goes off at the old time and finds that it is early.
+/// libuv counts whole milliseconds of a cached clock, which may be a coarse one, so its
+/// timer can go off early by our clock; then it is started again for the rest. Moving the
+/// deadline back, as every heartbeat does, costs one store: libuv's timer goes off at the
+/// old time and finds that it is early.
 package final class Timer: Handle {
   /// Wired once, before the first `arm`.
   package var didFire: () -> Void = {}

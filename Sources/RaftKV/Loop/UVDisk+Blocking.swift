@@ -2,8 +2,8 @@ import Glibc
 
 /// The half that blocks, for start and recovery. Interrupted calls are made again.
 extension UVDisk {
-  /// Names of files in order, without directories (`lost+found` on a volume of our own) and without the
-  /// lock: what matters is whether there is data.
+  /// Names of files in order, without directories (`lost+found` on a volume of our own) and without
+  /// the lock: what matters is whether there is data.
   package func list() throws(DiskError) -> [String] {
     let operation = "list \(path)"
     let descriptor = try Self.attempt(operation) {
@@ -129,8 +129,8 @@ extension UVDisk {
       })
   }
 
-  /// Makes a directory for us alone, and its parents. A new directory survives a power loss only once
-  /// the one above it is synced.
+  /// Makes a directory for us alone, and its parents. A new directory survives a power loss only
+  /// once the one above it is synced.
   private static func makeDirectory(_ path: String) throws(DiskError) {
     let parent = parent(of: path)
     let above = try openOrMakeDirectory(parent)

@@ -5,9 +5,9 @@ import Glibc
 /// The data directory on a real file system.
 ///
 /// The blocking half is plain system calls (`UVDisk+Blocking.swift`). A submission becomes a
-/// `DiskRequest` on libuv's thread pool; its completion is called on the loop's thread. Submissions of
-/// one file are done one after another in the order submitted, because the pool itself promises no
-/// order; those that name no open file are free to overtake each other.
+/// `DiskRequest` on libuv's thread pool; its completion is called on the loop's thread. Submissions
+/// of one file are done one after another in the order submitted, because the pool itself promises
+/// no order; those that name no open file are free to overtake each other.
 package final class UVDisk: Disk {
   let loop: EventLoop
   let path: String
@@ -20,7 +20,8 @@ package final class UVDisk: Disk {
   /// Numbers are not used again, so that an operation on a closed file is always noticed.
   private var lastFile: Int32 = 0
 
-  /// Opens the directory at `path`, making it, and the directories above it, where they are missing.
+  /// Opens the directory at `path`, making it, and the directories above
+  /// it, where they are missing.
   package init(_ loop: EventLoop, directory path: String) throws(DiskError) {
     self.loop = loop
     self.path = path
@@ -42,7 +43,8 @@ package final class UVDisk: Disk {
     Glibc.close(directory)
   }
 
-  /// Keeps every other process, and every other `UVDisk`, off this directory as long as this one lives.
+  /// Keeps every other process, and every other `UVDisk`, off this directory
+  /// as long as this one lives.
   package func lock() throws(DirectoryLockError) {
     guard lockFile == nil else { return }
     lockFile = try DirectoryLock(directory, path)
@@ -87,7 +89,8 @@ package final class UVDisk: Disk {
     }
   }
 
-  /// The next operation on the file goes to the pool before anybody looks at the result of this one.
+  /// The next operation on the file goes to the pool before anybody looks
+  /// at the result of this one.
   func didFinish(_ request: DiskRequest) {
     guard let file = request.file else { return }
     file.running = file.waiting.popFirst()

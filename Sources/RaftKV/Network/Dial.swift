@@ -17,8 +17,8 @@ final class Dial {
 
   init(_ loop: EventLoop) { self.loop = loop }
 
-  /// `completion` is called once, not after `cancel`; before this returns only if the address is none.
-  /// It wires the stream before it returns.
+  /// `completion` is called once, not after `cancel`; before this returns only if the address is
+  /// none. It wires the stream before it returns.
   func start(_ address: String, completion: @escaping (Result<Stream, Failure>) -> Void) {
     guard let target = HostPort(address) else {
       return completion(.failure(.unresolvable("'\(address)' is not host:port")))

@@ -223,8 +223,8 @@ extension ByteReader {
       previous: previous, leaderCommit: commit, round: round, entries: entries)
   }
 
-  /// Looks ahead at `count` records. Their indexes go on from `previous` without a gap (B11); terms never
-  /// fall from entry to entry and never exceed the leader's own.
+  /// Looks ahead at `count` records. Their indexes go on from `previous` without a gap (B11); terms
+  /// never fall from entry to entry and never exceed the leader's own.
   private func entryHeaders(
     count: Int, after previous: EntryID, through term: Term
   ) -> [EntryHeader]? {

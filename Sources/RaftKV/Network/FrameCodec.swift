@@ -19,16 +19,17 @@
 ///   [ 24    32  state hash: u32 version · u32 zero · u64 index · u64 high · u64 low ]
 ///      …        the message, see `FrameCodec+Messages.swift`
 /// ```
-/// All integers are little-endian. A frame is valid if and only if the magic, the zeros and the checksum
-/// hold and the body is exactly what its type says. A valid frame of a type we do not know is ignored
-/// (J6): a newer peer may speak of things that an older one need not understand. Anything else closes
-/// the connection, for on a broken stream no later byte can be trusted.
+/// All integers are little-endian. A frame is valid if and only if the magic, the zeros and the
+/// checksum hold and the body is exactly what its type says. A valid frame of a type we do not know
+/// is ignored (J6): a newer peer may speak of things that an older one need not understand.
+/// Anything else closes the connection, for on a broken stream no later byte can be trusted.
 package enum FrameCodec {
   package static let headerSize = 16
 
-  /// One append frame holds at most 16 MiB of entries, or one entry if that is larger, and an entry is
-  /// never larger than a log segment of 64 MiB. Smaller, and such an entry could be written but never
-  /// replicated; larger, and a flipped bit in a length would have us wait for bytes that never come.
+  /// One append frame holds at most 16 MiB of entries, or one entry if that is larger, and an
+  /// entry is never larger than a log segment of 64 MiB. Smaller, and such an entry could be
+  /// written but never replicated; larger, and a flipped bit in a length would have us wait
+  /// for bytes that never come.
   package static let maximumBodySize = (16 + 64) << 20
 
   /// "RKVP" as a little-endian integer.
@@ -37,8 +38,8 @@ package enum FrameCodec {
   /// The flag for a state hash report between envelope and message.
   static let reportFlag: UInt8 = 1
 
-  /// Indexes and terms beyond this are malformed. No cluster gets there in a thousand years, and below it
-  /// no sum of an index and a count, whatever a peer claims, can overflow.
+  /// Indexes and terms beyond this are malformed. No cluster gets there in a thousand years, and
+  /// below it no sum of an index and a count, whatever a peer claims, can overflow.
   package static let maximumCounter: UInt64 = 1 << 62
 }
 
@@ -71,7 +72,8 @@ package enum FrameError: Error, Equatable, Sendable, CustomStringConvertible {
   case tooLarge(Int)
   case checksumMismatch
   case malformed(FrameType)
-  /// A valid frame that its sender may not send now: a message before the handshake, a second hello.
+  /// A valid frame that its sender may not send now: a message before the
+  /// handshake, a second hello.
   case outOfTurn(UInt8)
   /// A message that names another sender or receiver than the handshake did (B15).
   case misaddressed(from: NodeID, to: NodeID)

@@ -1,11 +1,11 @@
 /// Cuts a stream of bytes into frames, wherever the stream was split.
 ///
-/// Frames are pulled: `next` takes from the input what it needs and lends the frame's body, valid until
-/// the next call. A frame that lies whole in the input is lent from there; only an unfinished tail is
-/// copied. Nil means that the input is used up and more is wanted.
+/// Frames are pulled: `next` takes from the input what it needs and lends the frame's body, valid
+/// until the next call. A frame that lies whole in the input is lent from there; only an unfinished
+/// tail is copied. Nil means that the input is used up and more is wanted.
 package struct FrameReader: ~Copyable {
-  /// The largest body accepted now. Small until the handshake is done, so that a stranger cannot make us
-  /// hold memory for him.
+  /// The largest body accepted now. Small until the handshake is done, so that a stranger cannot
+  /// make us hold memory for him.
   package var bodyLimit: Int
   /// The beginning of one frame, or the whole of the frame lent last.
   private var pending = ByteBuffer()
@@ -55,7 +55,8 @@ package struct FrameReader: ~Copyable {
     return pending.count >= count
   }
 
-  /// Judges even a single byte: an HTTP client on the peer port must not have to send a whole header.
+  /// Judges even a single byte: an HTTP client on the peer port must not
+  /// have to send a whole header.
   private func checkMagic() throws(FrameError) {
     let isMagic = withUnsafeBytes(of: FrameCodec.magicBytes) { magic in
       zip(pending.readable, magic).allSatisfy { $0 == $1 }

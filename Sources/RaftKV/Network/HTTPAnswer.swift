@@ -1,6 +1,6 @@
-/// An HTTP/1.1 answer as our own servers, and a plain proxy before them, give it: a status line, fields,
-/// and a body of known length, or one that ends with the connection. Chunked answers are malformed to us;
-/// we never send one to such a request.
+/// An HTTP/1.1 answer as our own servers, and a plain proxy before them, give it: a status line,
+/// fields, and a body of known length, or one that ends with the connection. Chunked answers are
+/// malformed to us; we never send one to such a request.
 struct HTTPAnswer {
   /// Far more than any answer to `/join` or `/status`; a stranger's page must not fill our memory.
   static let maximumSize = 64 << 10

@@ -1,13 +1,13 @@
 /// Who may speak to whom: the judgement on a hello, as a function of facts alone.
 ///
-/// What is refused here never reaches the Raft core. What passes still says nothing about membership:
-/// unknown ids of our cluster are let in, because a node may have to answer a candidate, or hear a
-/// leader, that its own configuration does not hold yet (§6; A8).
+/// What is refused here never reaches the Raft core. What passes still says nothing about
+/// membership: unknown ids of our cluster are let in, because a node may have to answer a
+/// candidate, or hear a leader, that its own configuration does not hold yet (§6; A8).
 package enum Handshake {
   package enum Verdict: Equatable, Sendable {
     case accept
-    /// We wait to be joined, and the hello names us as a member of this cluster: make the cluster ours,
-    /// durably, and judge again.
+    /// We wait to be joined, and the hello names us as a member of this cluster: make the cluster
+    /// ours, durably, and judge again.
     case adopt(ClusterID)
     case refuse(Refusal)
   }
@@ -36,8 +36,8 @@ package enum Handshake {
         .anotherCluster,
         "node '\(local.name)' belongs to cluster \(local.cluster), not to \(hello.cluster)")
     }
-    // The same name twice: the one that was added later is the node; an entry that we do not hold yet
-    // may have replaced the one that we know.
+    // The same name twice: the one that was added later is the node; an entry that we do not hold
+    // yet may have replaced the one that we know.
     if let known = configuration.member(named: hello.sender.name), known.id != hello.sender.id,
       known.memberSince >= hello.sender.memberSince
     {
@@ -65,7 +65,8 @@ package enum Handshake {
       return .refuse(
         Refusal(
           .anotherIncarnation,
-          "node '\(expected.name)' answered as incarnation \(welcome.sender.id), not \(expected.id)",
+          "node '\(expected.name)' answered as incarnation \(welcome.sender.id), "
+            + "not \(expected.id)",
           by: local))
     }
     guard welcome.cluster == local.cluster else {
@@ -98,8 +99,8 @@ package enum Handshake {
     return nil
   }
 
-  /// We have no cluster yet. Only one that already counts us as a member may take us; a probe, by which
-  /// the leader learns who we are before it adds us, is answered.
+  /// We have no cluster yet. Only one that already counts us as a member may take us; a probe, by
+  /// which the leader learns who we are before it adds us, is answered.
   private static func judgeWaiting(_ hello: Hello, local: LocalIdentity) -> Verdict {
     guard hello.cluster != .none else {
       return .refuse(

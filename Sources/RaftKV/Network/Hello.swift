@@ -1,5 +1,5 @@
-/// The first frame in both directions: who speaks, to whom, and what for. A `welcome` frame has the same
-/// shape and answers it.
+/// The first frame in both directions: who speaks, to whom, and what for. A `welcome` frame has the
+/// same shape and answers it.
 ///
 /// ```
 /// offset  size
@@ -42,7 +42,8 @@ package struct Hello: Equatable, Sendable {
 
   /// Raised only by a change that an older node cannot ignore.
   package static let currentVersion: UInt16 = 1
-  /// Longer ones are refused: two names, two addresses and the authentication fit with room to grow.
+  /// Longer ones are refused: two names, two addresses and the
+  /// authentication fit with room to grow.
   package static let maximumSize = 8 << 10
   package static let maximumAuthenticationSize = 4 << 10
 

@@ -1,5 +1,6 @@
-/// The few words of HTTP that a node speaks as a client: `GET /join` to be let in, and `GET /status` to
-/// see whether somebody is already there. Redirects are followed; the answer comes in one piece.
+/// The few words of HTTP that a node speaks as a client: `GET /join` to be let in, and
+/// `GET /status` to see whether somebody is already there. Redirects are followed; the
+/// answer comes in one piece.
 package final class JoinClient {
   package struct Answer: Equatable, Sendable {
     package var status: Int
@@ -27,8 +28,8 @@ package final class JoinClient {
     }
   }
 
-  /// A follower sends us to the leader; leadership may move while we go. More is two nodes naming each
-  /// other.
+  /// A follower sends us to the leader; leadership may move while we go. More is
+  /// two nodes naming each other.
   static let maximumRedirects = 5
 
   private let loop: EventLoop
@@ -43,8 +44,8 @@ package final class JoinClient {
     self.completion = completion
   }
 
-  /// Asks the node at `address` to let `local` into its cluster. `completion` is called once, not after
-  /// `cancel`; how long to wait is the caller's business.
+  /// Asks the node at `address` to let `local` into its cluster. `completion` is called once, not
+  /// after `cancel`; how long to wait is the caller's business.
   package static func join(
     _ loop: EventLoop, at address: String, name: String, raftAddress: String,
     httpAddress: String, completion: @escaping (Result<Answer, Failure>) -> Void
@@ -156,8 +157,8 @@ package final class JoinClient {
 
   // MARK: Addresses
 
-  /// `http://host:port/target` in its two parts. We do not speak anything but plain HTTP, and a control
-  /// character would let the answer write our next request's head.
+  /// `http://host:port/target` in its two parts. We do not speak anything but plain HTTP, and a
+  /// control character would let the answer write our next request's head.
   static func split(_ location: String) -> (address: String, target: String)? {
     let scheme = "http://"
     guard location.hasPrefix(scheme), location.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f }) else {

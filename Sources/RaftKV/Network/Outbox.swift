@@ -1,11 +1,11 @@
 /// Frames on their way to one peer, in two classes: control goes ahead of queued bulk, at frame
 /// boundaries (H2). Within a class the order of sending is kept.
 ///
-/// Votes, heartbeats and replies are control. Appends and snapshot chunks are bulk; an append without
-/// entries too, so that appends keep their order among each other.
+/// Votes, heartbeats and replies are control. Appends and snapshot chunks are bulk; an append
+/// without entries too, so that appends keep their order among each other.
 package struct Outbox: ~Copyable {
-  /// The driver stops producing entries at 8 MiB a peer, so there is never more than that and one entry
-  /// of the largest size. What exceeds it is a mistake, and the connection is given up.
+  /// The driver stops producing entries at 8 MiB a peer, so there is never more than that and one
+  /// entry of the largest size. What exceeds it is a mistake, and the connection is given up.
   package static let bulkLimit = FrameCodec.maximumBodySize
   /// How much bulk goes to the stream at once. What lies in the stream is in front of the next
   /// heartbeat: at 1 Gbit/s this is 2 ms of it.

@@ -83,7 +83,8 @@ final class PeerConnection {
 
   func begin(on stream: Stream) {
     self.stream = stream
-    // Batches of entries come one after another: their memory is kept, a peer's connections are few.
+    // Batches of entries come one after another: their memory is kept, a
+    // peer's connections are few.
     stream.keptCapacity = 1 << 20
     stream.didRead = { [self] bytes in didRead(bytes) }
     stream.didEnd = { [self] in transport.drop(self, because: "it was closed by the peer") }
@@ -104,8 +105,8 @@ final class PeerConnection {
     if session.partialBytes > 0 { transport.didHearPart(on: self) }
   }
 
-  /// Writes what is queued, as long as the kernel takes it. What it does not take stays here, where a
-  /// heartbeat can still go ahead of it.
+  /// Writes what is queued, as long as the kernel takes it. What it does not take stays here, where
+  /// a heartbeat can still go ahead of it.
   func flush(at now: Instant) {
     guard let stream, stream.isOpen else { return }
     guard !session.outbox.isEmpty else { return }
@@ -116,8 +117,8 @@ final class PeerConnection {
     }
   }
 
-  /// Sends what is queued and hangs up once the other side has, or after `lingerTime`: closing at once
-  /// could reset the connection before the last frame is read.
+  /// Sends what is queued and hangs up once the other side has, or after `lingerTime`: closing at
+  /// once could reset the connection before the last frame is read.
   func sayFarewell(at now: Instant) {
     isFarewell = true
     deadline = now + Self.lingerTime

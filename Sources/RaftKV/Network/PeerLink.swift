@@ -9,8 +9,8 @@ final class PeerLink {
   /// The dials under way.
   var messagesAttempt: PeerConnection?
   var snapshotsAttempt: PeerConnection?
-  /// A chunk that waits for the snapshot connection. One is unacknowledged at a time, so a newer one
-  /// takes its place.
+  /// A chunk that waits for the snapshot connection. One is unacknowledged at a time, so a
+  /// newer one takes its place.
   var heldChunk = ByteBuffer()
   /// When to dial next, if there is still no connection then.
   var nextDial: Instant
@@ -25,8 +25,8 @@ final class PeerLink {
 
   /// A restarted process is back in about this time.
   static let firstBackoff = Interval.milliseconds(50)
-  /// A node that bootstraps listens for two seconds to hear whether anyone knows it: every peer must
-  /// have dialled by then.
+  /// A node that bootstraps listens for two seconds to hear whether anyone knows it: every peer
+  /// must have dialled by then.
   static let longestBackoff = Interval.milliseconds(900)
 
   init(id: NodeID, nextDial: Instant) {
@@ -45,8 +45,8 @@ final class PeerLink {
     return min(dial, isIdle && peer == nil ? .distantFuture : expiry)
   }
 
-  /// The wait before the next dial: doubled each time, with jitter so that two nodes do not dial each
-  /// other in step for ever (J3).
+  /// The wait before the next dial: doubled each time, with jitter so that two nodes do not dial
+  /// each other in step for ever (J3).
   func nextBackoff(using random: inout Random) -> Interval {
     let wait = random.interval(
       from: backoff, to: Interval(nanoseconds: backoff.nanoseconds / 10 * 11))

@@ -1,13 +1,15 @@
-/// One connection's conversation, without a socket: bytes in, events out, frames queued in `outbox`.
+/// One connection's conversation, without a socket: bytes in, events out,
+/// frames queued in `outbox`.
 ///
 /// ```
 ///   accepted:  awaitingHello ──hello──▶ judging ──accept──▶ established ──▶ closed
 ///   dialled:   awaitingWelcome ─welcome─▶ judging ─establish─▶ established ──▶ closed
 /// ```
-/// A calm day: the dialler's hello is queued at once; the other side judges it and queues its welcome;
-/// the dialler judges that; from then on both send messages. What may go wrong: a refusal instead of
-/// the welcome, a frame out of turn, bytes that are no frames, messages that name other nodes. Every
-/// one of these is an event, and the session is closed with it: what still comes in is dropped.
+/// A calm day: the dialler's hello is queued at once; the other side judges it and queues its
+/// welcome; the dialler judges that; from then on both send messages. What may go wrong: a
+/// refusal instead of the welcome, a frame out of turn, bytes that are no frames, messages that
+/// name other nodes. Every one of these is an event, and the session is closed with it: what
+/// still comes in is dropped.
 package struct PeerSession: ~Copyable {
   package enum Phase: Equatable, Sendable {
     case awaitingHello

@@ -163,8 +163,8 @@ extension PeerTransport {
     install(connection, hello)
   }
 
-  /// Whether the connection that exists is to be kept instead of one dialled by this node. Both sides
-  /// judge alike: between the same two processes the one that the smaller id dialled stays.
+  /// Whether the connection that exists is to be kept instead of one dialled by this node. Both
+  /// sides judge alike: between the same two processes the one that the smaller id dialled stays.
   private func isRedundant(dialledBy dialler: NodeID, _ hello: Hello) -> Bool {
     guard let local = delegate?.localIdentity.id,
       let existing = link(to: hello.sender.id)?.messages, existing.isEstablished,

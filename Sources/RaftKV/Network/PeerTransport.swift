@@ -1,23 +1,25 @@
 /// Connections to the other nodes, over TCP.
 ///
-/// A calm day: the member with the smaller id dials, hellos are exchanged, and from then on there is one
-/// ordered connection for messages (B16) until one of the two processes ends. A leader that has a
-/// snapshot to send dials a second one for it.
+/// A calm day: the member with the smaller id dials, hellos are exchanged, and from then on there
+/// is one ordered connection for messages (B16) until one of the two processes ends. A leader that
+/// has a snapshot to send dials a second one for it.
 ///
 /// Other days:
 /// - The dial fails: again after a while that doubles from 50 ms to 0.9 s.
 /// - The smaller id does not dial, because it does not know us yet: after `patience` we do.
-/// - Both dialled: both sides keep the connection that the smaller id dialled. If the other process is
-///   not the one we were connected to, the newer connection is the one that lives.
+/// - Both dialled: both sides keep the connection that the smaller id dialled. If the other process
+///   is not the one we were connected to, the newer connection is the one that lives.
 /// - A replaced connection is closed before the new one is used; its late frames are dropped (J3).
-/// - Whoever does not say hello in 3 s, or nothing for 5 s, or something that is no frame, is dropped.
+/// - Whoever does not say hello in 3 s, or nothing for 5 s, or something that
+///   is no frame, is dropped.
 package final class PeerTransport: Transport {
   /// How long the larger id waits for the smaller one to dial.
   static let patience = Interval.milliseconds(200)
-  /// Accepted connections without a complete hello. A cluster has at most 16 members; the rest is room
-  /// for strangers, whose memory is bounded so.
+  /// Accepted connections without a complete hello. A cluster has at most 16 members; the rest is
+  /// room for strangers, whose memory is bounded so.
   static let maximumStrangers = 64
-  /// Nodes that are no members and yet connected: candidates we do not know yet, nodes just removed.
+  /// Nodes that are no members and yet connected: candidates we do not
+  /// know yet, nodes just removed.
   static let maximumGuests = 32
   /// How long a node that is no member may stay: time to be told that it was removed.
   static let guestTime = Interval.seconds(10)
@@ -219,8 +221,8 @@ package final class PeerTransport: Transport {
 
   // MARK: Time
 
-  /// The one timer is set to the next thing that time does. What moves a deadline back does not call this:
-  /// the timer then goes off early, once, and is set again.
+  /// The one timer is set to the next thing that time does. What moves a deadline back does not
+  /// call this: the timer then goes off early, once, and is set again.
   func rearm() {
     guard !isClosed else { return }
     var next = Instant.distantFuture
@@ -234,7 +236,8 @@ package final class PeerTransport: Transport {
 
   private func didFire() {
     let now = now
-    // After SIGSTOP or a stall the peers' words lie in our sockets, unread: they were not silent (H1).
+    // After SIGSTOP or a stall the peers' words lie in our sockets,
+    // unread: they were not silent (H1).
     if now - armed > Self.pauseThreshold {
       for connection in connections { connection.forgive(now - armed) }
     }

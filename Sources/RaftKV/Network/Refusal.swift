@@ -22,8 +22,8 @@ package struct Refusal: Error, Equatable, Sendable {
     case anotherCluster = 4
     /// Another node than the one meant listens here.
     case anotherTarget = 5
-    /// The node meant listens here, but with another incarnation: its disk was wiped, or it was joined
-    /// anew and the dialler does not know yet.
+    /// The node meant listens here, but with another incarnation: its disk was wiped, or it was
+    /// joined anew and the dialler does not know yet.
     case anotherIncarnation = 6
     /// The dialler's name belongs to another incarnation: its disk was wiped, or it was replaced.
     case replaced = 7

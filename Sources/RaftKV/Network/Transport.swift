@@ -1,11 +1,11 @@
-/// The seam between the replica and the other nodes. Production is `PeerTransport`; the simulator has
-/// its own. Nothing calls the delegate from inside these functions.
+/// The seam between the replica and the other nodes. Production is `PeerTransport`; the simulator
+/// has its own. Nothing calls the delegate from inside these functions.
 package protocol Transport: AnyObject {
-  /// The members to talk to, without ourselves. Connections to others are dropped after a grace, in which
-  /// a node that was removed may still be told so.
+  /// The members to talk to, without ourselves. Connections to others are dropped after a grace, in
+  /// which a node that was removed may still be told so.
   func setPeers(_ peers: [Peer])
-  /// Queues one message, or drops it where there is no connection: Raft repeats what matters. `payload`,
-  /// the records of an append or a chunk's bytes, is copied before this returns.
+  /// Queues one message, or drops it where there is no connection: Raft repeats what matters.
+  /// `payload`, the records of an append or a chunk's bytes, is copied before this returns.
   func send(_ envelope: Envelope, report: StateHashReport?, payload: UnsafeRawBufferPointer)
   func isConnected(_ peer: NodeID) -> Bool
   /// Bytes queued for this peer that the kernel has not taken yet.
@@ -37,8 +37,8 @@ package protocol TransportDelegate: AnyObject {
   var configuration: Configuration { get }
   /// Makes the cluster ours, durably, and says whether it worked.
   func adopt(_ cluster: ClusterID, then completion: @escaping (Bool) -> Void)
-  /// Somebody dialled us and was refused. The hello may say that a cluster counts on another incarnation
-  /// under our name: a wiped disk.
+  /// Somebody dialled us and was refused. The hello may say that a cluster counts on another
+  /// incarnation under our name: a wiped disk.
   func didRefuse(_ hello: Hello, _ refusal: Refusal)
   /// We dialled this member and were refused, or somebody else answered.
   func didMeetRefusal(from peer: NodeID, _ refusal: Refusal)
@@ -73,8 +73,8 @@ package enum ProbeOutcome: Equatable, Sendable {
   /// Another process than the one we were connected to: that one is gone.
   case otherProcess
   case sameProcess
-  /// Nobody answered in time, or the connection broke before anybody did: a process that is being torn
-  /// down may close its connections a little before its port.
+  /// Nobody answered in time, or the connection broke before anybody did: a process that is being
+  /// torn down may close its connections a little before its port.
   case undecided
 }
 

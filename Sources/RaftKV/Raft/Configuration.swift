@@ -1,5 +1,5 @@
-/// Who takes part, as of one entry of the log. It is in force from the moment that entry is appended
-/// (dissertation §4.1; trap D2).
+/// Who takes part, as of one entry of the log. It is in force from the moment that entry is
+/// appended (dissertation §4.1; trap D2).
 package struct Configuration: Equatable, Sendable {
   package enum Role: UInt8, Sendable, CustomStringConvertible {
     case learner = 1
@@ -12,7 +12,8 @@ package struct Configuration: Equatable, Sendable {
     package var id: NodeID
     /// The operator's name for it (`-id`), 1 to 64 of `A-Za-z0-9._-`. Unique in a configuration.
     package var name: String
-    /// The index of the entry that added it. A node that was removed and added again has a higher one.
+    /// The index of the entry that added it. A node that was removed and
+    /// added again has a higher one.
     package var memberSince: LogIndex
     /// Where peers dial it, `host:port`.
     package var raftAddress: String

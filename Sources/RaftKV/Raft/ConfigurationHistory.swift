@@ -1,5 +1,5 @@
-/// The configurations of the log, oldest first: what a truncation returns to (D3), and what a snapshot
-/// at some index must carry.
+/// The configurations of the log, oldest first: what a truncation returns to (D3), and what a
+/// snapshot at some index must carry.
 package struct ConfigurationHistory: Equatable, Sendable {
   package struct Item: Equatable, Sendable {
     /// The index of the entry; zero for "before any".

@@ -1,18 +1,19 @@
 /// What the engine asks of its driver. The driver performs it in this order, and the order is where
 /// safety lives:
 ///
-/// 0. `logEdits`, after every call that may produce them: the bytes they speak of are still at hand.
-///    They touch memory only; nothing is durable by them.
+/// 0. `logEdits`, after every call that may produce them: the bytes they speak of are still at
+///    hand. They touch memory only; nothing is durable by them.
 /// 1. `hardState` is handed to the disk. Until its completion comes back through
-///    `didPersistHardState`, the engine holds back every message and every log write of the new term:
-///    a vote that could be forgotten would be given twice (A1), and a log must never hold a term above
-///    the durable one.
-/// 2. `logWrite`: all edits so far are handed to the disk under this ticket. Its completion comes back
-///    through `didPersist(ticket:)`, which alone produces a follower's acknowledgement (B9, G1).
-/// 3. `messages` are sent. A leader's own AppendEntries may leave before its disk write: it does not
-///    count itself before its own completion (dissertation §10.2.1).
-/// 4. Committed entries are applied, up to `applicableIndex`, and their clients answered: never a reply
-///    before apply (I4).
+///    `didPersistHardState`, the engine holds back every message and every log write of the new
+///    term: a vote that could be forgotten would be given twice (A1), and a log must never hold a
+///    term above the durable one.
+/// 2. `logWrite`: all edits so far are handed to the disk under this ticket. Its completion
+///    comes back through `didPersist(ticket:)`, which alone produces a follower's
+///    acknowledgement (B9, G1).
+/// 3. `messages` are sent. A leader's own AppendEntries may leave before its disk write: it does
+///    not count itself before its own completion (dissertation §10.2.1).
+/// 4. Committed entries are applied, up to `applicableIndex`, and their clients answered: never a
+///    reply before apply (I4).
 /// 5. `confirmedReads` are answered once the state machine has applied their index (C1).
 package struct Effects {
   package var logEdits: [LogEdit] = []
@@ -41,7 +42,8 @@ package enum LogEdit: Equatable, Sendable {
   /// Append an entry that the engine itself made.
   case appendNoop(EntryID)
   case appendConfiguration(EntryID, Configuration)
-  /// Append the bytes of the chunk just received to the incoming snapshot; `isFirst` begins it anew.
+  /// Append the bytes of the chunk just received to the incoming
+  /// snapshot; `isFirst` begins it anew.
   case storeChunk(SnapshotChunk, isFirst: Bool)
   /// The installed snapshot replaces the whole log and state.
   case reset(to: EntryID)

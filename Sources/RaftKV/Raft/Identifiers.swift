@@ -47,7 +47,8 @@ package struct EntryID: Hashable, Sendable, CustomStringConvertible {
 }
 
 /// One life of one data directory: the random incarnation that a node draws at its first start.
-/// A wiped disk under an old name is another NodeID, so it inherits neither votes nor progress (D8, D9).
+/// A wiped disk under an old name is another NodeID, so it inherits neither
+/// votes nor progress (D8, D9).
 package struct NodeID: Hashable, Comparable, Sendable, CustomStringConvertible {
   package var rawValue: UInt64
   package init(_ rawValue: UInt64) { self.rawValue = rawValue }

@@ -2,7 +2,8 @@
 package struct Leadership: Equatable, Sendable {
   /// One for every other member, in the configuration's order.
   package var progress: [Progress]
-  /// The no-op that opened the term. Until it commits, no read and no configuration change (B8, D1).
+  /// The no-op that opened the term. Until it commits, no read and no
+  /// configuration change (B8, D1).
   package let firstEntry: EntryID
 
   // Rounds: each heartbeat broadcast has a number, which replies echo. A quorum's echo confirms
@@ -10,16 +11,16 @@ package struct Leadership: Equatable, Sendable {
 
   /// The newest round begun.
   package var round: UInt64 = 0
-  /// When each round that may still matter was sent, oldest first: rounds `round - roundTimes.count + 1
-  /// ... round`.
+  /// When each round that may still matter was sent, oldest first: rounds
+  /// `round - roundTimes.count + 1 ... round`.
   package var roundTimes: [Instant] = []
   /// The newest round echoed by a quorum.
   package var confirmedRound: UInt64 = 0
   package var confirmedAt: Instant?
   /// Rounds up to here were begun under another configuration and give no lease (C4).
   package var leaseFloor: UInt64 = 0
-  /// A TimeoutNow left in this term. It may arrive late and start an election that ignores stickiness,
-  /// so this term has no lease any more.
+  /// A TimeoutNow left in this term. It may arrive late and start an election that ignores
+  /// stickiness, so this term has no lease any more.
   package var isLeaseForfeited = false
 
   // Reads (dissertation §6.4)

@@ -44,8 +44,8 @@ package struct LogOutline: Equatable, Sendable {
     return Int(total(at: end) - total(at: start))
   }
 
-  /// The last index in `start + 1 ... limit` such that the entries up to it have at most `bytes`, but at
-  /// least `start + 1`: one entry always fits.
+  /// The last index in `start + 1 ... limit` such that the entries up to it have at most `bytes`,
+  /// but at least `start + 1`: one entry always fits.
   package func lastIndex(after start: LogIndex, through limit: LogIndex, bytes: Int) -> LogIndex {
     precondition(limit > start, "no entries to choose from")
     let allowed = total(at: start) + UInt64(bytes)
@@ -59,13 +59,14 @@ package struct LogOutline: Equatable, Sendable {
     return low
   }
 
-  /// The last entry at or before `index` whose term is at most `term`: the furthest point at which a log
-  /// with that term could still agree with ours. Never before `base`.
+  /// The last entry at or before `index` whose term is at most `term`: the furthest point at which
+  /// a log with that term could still agree with ours. Never before `base`.
   ///
   /// ```
-  ///   index      1 2 3 4 5 6 7 8     The follower refused us at 5, where its term is 2. Probing 4 or 3
-  ///   leader     1 1 4 4 4 6 6 6     is pointless: our term there is 4, and its terms, which only rise,
-  ///   follower   1 1 2 2 2           are at most 2 up to 5. The next probe that can succeed is at 2.
+  ///   index      1 2 3 4 5 6 7 8     The follower refused us at 5, where its term is 2. Probing 4
+  ///   leader     1 1 4 4 4 6 6 6     or 3 is pointless: our term there is 4, and its terms, which
+  ///   follower   1 1 2 2 2           only rise, are at most 2 up to 5. The next probe that can
+  ///                                  succeed is at 2.
   /// ```
   package func lastEntry(atOrBefore index: LogIndex, termAtMost term: Term) -> EntryID {
     var candidate = min(index, lastIndex)
@@ -111,8 +112,8 @@ package struct LogOutline: Equatable, Sendable {
     index == base.index ? baseTotal : totals[index - base.index - 1]
   }
 
-  /// The run that holds `index`, which is within the log. Binary search: elections are few, but a log
-  /// that saw a bad night may have many terms.
+  /// The run that holds `index`, which is within the log. Binary search: elections are few, but a
+  /// log that saw a bad night may have many terms.
   private func runIndex(holding index: LogIndex) -> Int {
     var low = 0
     var high = runs.count - 1

@@ -1,5 +1,5 @@
-/// What travels between nodes. Entries are described here by their headers alone; their bytes stay with
-/// the log and the sockets, because consensus never needs them.
+/// What travels between nodes. Entries are described here by their headers alone; their bytes stay
+/// with the log and the sockets, because consensus never needs them.
 package struct Envelope: Equatable, Sendable {
   package var from: NodeID
   package var to: NodeID
@@ -92,7 +92,8 @@ package struct AppendRequest: Equatable, Sendable {
   /// The newest read or lease round at the time of sending; the reply echoes it.
   package var round: UInt64
   package var count: Int
-  /// The entries' headers, for the receiver; empty on the way out, where the driver adds the records.
+  /// The entries' headers, for the receiver; empty on the way out, where
+  /// the driver adds the records.
   package var entries: [EntryHeader]
 
   package init(
@@ -111,10 +112,11 @@ package struct AppendRequest: Equatable, Sendable {
 
 package struct AppendReply: Equatable, Sendable {
   package enum Outcome: Equatable, Sendable {
-    /// The log agrees with the leader's through here, durably. Never the follower's own last index (B3).
+    /// The log agrees with the leader's through here, durably. Never the
+    /// follower's own last index (B3).
     case matched(LogIndex)
-    /// The log does not have `previous`. The hint is the last entry at or before it whose term could
-    /// still agree: the leader probes no later than there (B12).
+    /// The log does not have `previous`. The hint is the last entry at or before it whose term
+    /// could still agree: the leader probes no later than there (B12).
     case conflict(previous: LogIndex, hint: EntryID)
     /// The disk is full: come back later; nothing was appended.
     case full(previous: LogIndex)
@@ -147,7 +149,8 @@ package struct HeartbeatReply: Equatable, Sendable {
   }
 }
 
-/// InstallSnapshot (§7), one chunk; `bytes` travel beside it. One chunk is unacknowledged at a time.
+/// InstallSnapshot (§7), one chunk; `bytes` travel beside it. One chunk
+/// is unacknowledged at a time.
 package struct SnapshotChunk: Equatable, Sendable {
   /// The last entry the snapshot covers: with `total` its identity.
   package var lastEntry: EntryID

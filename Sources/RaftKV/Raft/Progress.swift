@@ -80,8 +80,8 @@ package struct Progress: Equatable, Sendable {
 
   package mutating func acknowledge(round: UInt64) { self.round = max(self.round, round) }
 
-  /// Where an earlier probe had got to is kept: a new leader, which knows no match yet, must not send
-  /// its whole log to a follower that merely reconnects.
+  /// Where an earlier probe had got to is kept: a new leader, which knows no match yet, must not
+  /// send its whole log to a follower that merely reconnects.
   package mutating func becomeProbe() {
     if state != .probe { nextIndex = matchIndex.next }
     state = .probe
@@ -89,8 +89,8 @@ package struct Progress: Equatable, Sendable {
     forgetInFlight()
   }
 
-  /// What the probe carried is taken to have arrived with it, though its disk may not be done with it.
-  /// Were it lost after all, the next answer to a heartbeat would show the gap.
+  /// What the probe carried is taken to have arrived with it, though its disk may not be done with
+  /// it. Were it lost after all, the next answer to a heartbeat would show the gap.
   package mutating func becomeReplicate() {
     state = .replicate
     nextIndex = max(matchIndex, probeEnd).next

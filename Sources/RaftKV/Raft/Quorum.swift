@@ -11,8 +11,8 @@ package struct Quorum: Equatable, Sendable {
 
   package var size: Int { voters.count / 2 + 1 }
 
-  /// The highest value that a majority has reached: sorted downwards, the one at position `size - 1`.
-  /// Nil for no voters, where any value is agreed on.
+  /// The highest value that a majority has reached: sorted downwards, the one at position
+  /// `size - 1`. Nil for no voters, where any value is agreed on.
   package func agreed<Value: Comparable>(_ value: (NodeID) -> Value) -> Value? {
     guard !voters.isEmpty else { return nil }
     return voters.map(value).sorted(by: >)[size - 1]

@@ -2,8 +2,8 @@
 extension Raft {
   // MARK: Roles
 
-  /// The one door between roles. Edges are those of Figure 4, with the pre-candidate between follower
-  /// and candidate.
+  /// The one door between roles. Edges are those of Figure 4, with the pre-candidate
+  /// between follower and candidate.
   mutating func become(
     _ role: Role, in term: Term, because reason: StepDownReason? = nil, at now: Instant,
     into effects: inout Effects
@@ -37,8 +37,8 @@ extension Raft {
       lastLeaderContact = nil
     }
     votes.removeAll(keepingCapacity: true)
-    // A follower that merely learns of a new term goes on waiting: a node with an old log that keeps
-    // campaigning must not keep the others from it.
+    // A follower that merely learns of a new term goes on waiting: a node with an old log that
+    // keeps campaigning must not keep the others from it.
     if self.role != .follower || role != .follower {
       electionDeadline = drawElectionDeadline(after: now)
     }
@@ -73,7 +73,8 @@ extension Raft {
 
   // MARK: Time
 
-  /// The driver's timer fired. Timers may be late or cancelled too late: only the clock counts (A14).
+  /// The driver's timer fired. Timers may be late or cancelled too late:
+  /// only the clock counts (A14).
   package mutating func deadlinePassed(at now: Instant, into effects: inout Effects) {
     guard now >= deadline else { return }
     if role == .leader { return leaderDeadlinePassed(at: now, into: &effects) }
@@ -82,8 +83,8 @@ extension Raft {
       return
     }
     if deadLeader != .none, mustProbeDeadLeader {
-      // The last pre-vote was refused by a voter that had not noticed yet: look again, then ask again.
-      // Should nobody answer the probe, this election timeout decides.
+      // The last pre-vote was refused by a voter that had not noticed yet: look again, then ask
+      // again. Should nobody answer the probe, this election timeout decides.
       mustProbeDeadLeader = false
       effects.probes.append(deadLeader)
       electionDeadline = drawElectionDeadline(after: now)
@@ -92,8 +93,8 @@ extension Raft {
     campaign(isTransfer: false, at: now, into: &effects)
   }
 
-  /// The loop stood still for long (SIGSTOP, a slow machine): what the others said meanwhile is still
-  /// unread, so silence proves nothing (H1).
+  /// The loop stood still for long (SIGSTOP, a slow machine): what the others said meanwhile is
+  /// still unread, so silence proves nothing (H1).
   package mutating func didStall(at now: Instant) {
     if role == .leader {
       leadership!.quorumCheckDue = now + parameters.electionTimeout
@@ -102,8 +103,8 @@ extension Raft {
     }
   }
 
-  /// The process of `peer` is certainly gone: its port refused us, or another process answered there.
-  /// If it led, its lease died with it, and waiting for its silence is pointless.
+  /// The process of `peer` is certainly gone: its port refused us, or another process answered
+  /// there. If it led, its lease died with it, and waiting for its silence is pointless.
   package mutating func didFindDead(_ peer: NodeID, at now: Instant, into effects: inout Effects) {
     guard role != .leader, peer == leader || peer == deadLeader else { return }
     if leader != .none { effects.notices.append(.roleChanged(role, currentTerm, leader: .none)) }
@@ -120,8 +121,8 @@ extension Raft {
 
   // MARK: Campaigns
 
-  /// Asks whether an election could be won before disturbing anyone with a new term (A9), unless the
-  /// leader itself asked for it.
+  /// Asks whether an election could be won before disturbing anyone with a new term (A9), unless
+  /// the leader itself asked for it.
   mutating func campaign(isTransfer: Bool, at now: Instant, into effects: inout Effects) {
     precondition(mayCampaign, "only a voter campaigns")
     isTransferCampaign = isTransfer
@@ -162,8 +163,8 @@ extension Raft {
 
   private mutating func countVotes(at now: Instant, into effects: inout Effects) {
     let votes = votes
-    // After a refusal nobody waits for a dead leader's vote as well: ask again soon, not at the timeout.
-    // Without one it may still come, from the process that took its place.
+    // After a refusal nobody waits for a dead leader's vote as well: ask again soon, not at the
+    // timeout. Without one it may still come, from the process that took its place.
     let silent = votes.contains { !$0.granted } ? deadLeader : .none
     let result = Quorum(configuration.voters).result { voter in
       votes.first { $0.voter == voter }?.granted ?? (voter == silent ? false : nil)
@@ -215,9 +216,9 @@ extension Raft {
     into effects: inout Effects
   ) {
     tellRemoved(candidate)
-    // Stickiness: whoever hears a leader helps nobody against it (dissertation §4.2.3). Leases rest on
-    // this (C7). A higher term is not adopted either; should the candidate be right, its answers to the
-    // leader's appends will depose it (A11).
+    // Stickiness: whoever hears a leader helps nobody against it (dissertation §4.2.3). Leases rest
+    // on this (C7). A higher term is not adopted either; should the candidate be right, its answers
+    // to the leader's appends will depose it (A11).
     let isSticky = !request.isTransfer && (hearsLeader(at: now) || now < votesNotBefore)
     if isSticky {
       return send(.voteReply(VoteReply(phase: request.phase, granted: false)), to: candidate)
@@ -253,8 +254,8 @@ extension Raft {
     }
   }
 
-  /// Whether a leader is known to live: we lead with a quorum's ear, or heard one within the shortest
-  /// election timeout.
+  /// Whether a leader is known to live: we lead with a quorum's ear, or heard one within the
+  /// shortest election timeout.
   package func hearsLeader(at now: Instant) -> Bool {
     if role == .leader { return true }
     guard let lastLeaderContact else { return false }
@@ -285,8 +286,8 @@ extension Raft {
 
   // MARK: Check-quorum
 
-  /// A leader that a quorum no longer answers steps down, or its followers, which it may still reach,
-  /// would wait for it for ever (A10).
+  /// A leader that a quorum no longer answers steps down, or its followers, which it may still
+  /// reach, would wait for it for ever (A10).
   mutating func checkQuorum(at now: Instant, into effects: inout Effects) {
     guard now >= leadership!.quorumCheckDue else { return }
     leadership!.quorumCheckDue = now + parameters.electionTimeout

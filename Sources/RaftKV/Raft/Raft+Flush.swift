@@ -1,7 +1,7 @@
 /// The end of a turn: everything that the turn has learned becomes one batch.
 extension Raft {
-  /// Completes `effects`. Call it after the turn's events, and again after performing its effects, until
-  /// nothing is left to do.
+  /// Completes `effects`. Call it after the turn's events, and again after performing its effects,
+  /// until nothing is left to do.
   package mutating func flush(at now: Instant, into effects: inout Effects) {
     if role == .leader {
       stepLearners(at: now, into: &effects)

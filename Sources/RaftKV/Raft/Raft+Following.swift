@@ -11,8 +11,8 @@ extension Raft {
     if previous.index >= outline.base.index, !outline.contains(previous) {
       return refuse(previous)
     }
-    // Skip what we have. Only a real conflict truncates: this message may be old, and a prefix of what
-    // came after it (B1).
+    // Skip what we have. Only a real conflict truncates: this message may be old, and a prefix
+    // of what came after it (B1).
     var first = skipped
     while first < count,
       outline.term(at: previous.index + (first + 1)) == request.entries[first].term
@@ -52,8 +52,8 @@ extension Raft {
     if isConfigurationNew { didChangeConfiguration(into: &effects) }
   }
 
-  /// Our log lacks `previous`. A refusal advances nothing (B7); its hint lets the leader skip a whole
-  /// term at a time (B12).
+  /// Our log lacks `previous`. A refusal advances nothing (B7); its hint lets the leader skip a
+  /// whole term at a time (B12).
   private mutating func refuse(_ previous: EntryID) {
     precondition(previous.index > commitIndex, "a leader's log lacks what is committed here")
     let hint = outline.lastEntry(atOrBefore: previous.index, termAtMost: previous.term)
@@ -70,8 +70,8 @@ extension Raft {
     send(.heartbeatReply(reply), to: leader)
   }
 
-  /// What we may acknowledge is what the leader's messages vouched for and our disk has: never simply
-  /// our own last index (B3), and never an entry that a crash could take (G1).
+  /// What we may acknowledge is what the leader's messages vouched for and our disk has: never
+  /// simply our own last index (B3), and never an entry that a crash could take (G1).
   mutating func acknowledgeIfDurable() {
     guard owesAcknowledgement, leader != .none, leader != id else { return }
     let match = min(verifiedIndex, persistedIndex)

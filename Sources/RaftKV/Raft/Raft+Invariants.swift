@@ -1,5 +1,5 @@
-/// The algorithm stated a second time: what must always hold, and what may never go back. The simulator
-/// asks after every event; production never does.
+/// The algorithm stated a second time: what must always hold, and what may never go back. The
+/// simulator asks after every event; production never does.
 extension Raft {
   /// What may only rise, as of one moment.
   package struct Watermarks: Equatable, Sendable {

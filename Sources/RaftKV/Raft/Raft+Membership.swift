@@ -64,8 +64,8 @@ extension Raft {
     }
   }
 
-  /// Says "you are removed", which only a leader may whose committed configuration, of a term in which
-  /// it has committed, lacks the other (D7).
+  /// Says "you are removed", which only a leader may whose committed configuration, of a term in
+  /// which it has committed, lacks the other (D7).
   mutating func tellRemoved(_ peer: NodeID) {
     guard role == .leader, hasCommittedInTerm, configurations.currentIndex <= commitIndex,
       !configuration.contains(peer)
@@ -80,8 +80,8 @@ extension Raft {
     effects.notices.append(.wasRemoved(by: index))
   }
 
-  /// A leader that removed itself leads on until that is committed, without counting itself (D6), and
-  /// has told the others so.
+  /// A leader that removed itself leads on until that is committed, without counting itself (D6),
+  /// and has told the others so.
   mutating func stepDownIfRemoved(at now: Instant, into effects: inout Effects) {
     guard !configuration.contains(id), configurations.currentIndex <= commitIndex else { return }
     let index = configurations.currentIndex
@@ -92,8 +92,8 @@ extension Raft {
 
   // MARK: Learners
 
-  /// Promotes a learner that has caught up, and removes one that stands still. A new leader carries on
-  /// with the learners it finds.
+  /// Promotes a learner that has caught up, and removes one that stands still. A new leader carries
+  /// on with the learners it finds.
   mutating func stepLearners(at now: Instant, into effects: inout Effects) {
     for member in configuration.members where member.role == .learner {
       guard let peer = leadership!.index(of: member.id) else { continue }

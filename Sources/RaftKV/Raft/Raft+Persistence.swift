@@ -1,12 +1,12 @@
-/// What is durable, and when the engine learns of it. Disk work is asynchronous; its completion is an
-/// event like any other.
+/// What is durable, and when the engine learns of it. Disk work is asynchronous; its completion
+/// is an event like any other.
 extension Raft {
   /// A log write handed to the disk and not yet completed, oldest first.
   struct LogWrite: Equatable {
     var ticket: UInt64
-    /// The last index that its completion makes durable. Lowered when a later edit truncates it: the
-    /// completion of an old write must not mark what replaced it as durable, not even when index and
-    /// term are the same again (ABA; B10).
+    /// The last index that its completion makes durable. Lowered when a later edit truncates it:
+    /// the completion of an old write must not mark what replaced it as durable, not even when
+    /// index and term are the same again (ABA; B10).
     var lastIndex: LogIndex
   }
 

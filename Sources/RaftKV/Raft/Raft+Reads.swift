@@ -1,7 +1,8 @@
 /// Linearizable reads without the log (dissertation §6.4): ReadIndex, and the lease.
 extension Raft {
   /// Registers the reads of this turn; one round serves them all. They may be answered when
-  /// `Effects.confirmedReads` reaches the ticket. A ticket dies with the leadership that gave it (C2).
+  /// `Effects.confirmedReads` reaches the ticket. A ticket dies with the
+  /// leadership that gave it (C2).
   package mutating func requestRead() throws(Refusal) -> UInt64 {
     guard role == .leader else { throw .notLeader }
     if leadership!.readTicket == leadership!.readTicketInRound { leadership!.readTicket += 1 }
@@ -11,8 +12,8 @@ extension Raft {
   /// More rounds than these are not kept waiting at once: reads beyond share the next heartbeat's.
   private static let maximumOpenRounds = 256
 
-  /// Begins a round when the heartbeat is due, or when reads wait for one. The round starts now, after
-  /// the reads arrived (C1).
+  /// Begins a round when the heartbeat is due, or when reads wait for one. The round starts now,
+  /// after the reads arrived (C1).
   mutating func beginRoundIfDue(at now: Instant) {
     let hasReads =
       leadership!.readTicket > leadership!.readTicketInRound && hasCommittedInTerm
@@ -22,8 +23,8 @@ extension Raft {
     leadership!.roundTimes.append(now)
     leadership!.heartbeatDue = now + parameters.heartbeatInterval
     if hasReads {
-      // The commit index of a leader that has committed in its term is at least as new as every write
-      // acknowledged before the reads arrived.
+      // The commit index of a leader that has committed in its term is at least as new as every
+      // write acknowledged before the reads arrived.
       leadership!.pendingReads.append(
         Leadership.PendingRead(
           through: leadership!.readTicket, round: leadership!.round, index: commitIndex))
@@ -58,8 +59,8 @@ extension Raft {
     leadership!.pendingReads.removeFirst(confirmed)
   }
 
-  /// Whether a read may be answered from local state now, stale by at most the lease. `now` must be a
-  /// fresh reading of the clock (C5).
+  /// Whether a read may be answered from local state now, stale by at most the lease. `now` must be
+  /// a fresh reading of the clock (C5).
   package func hasLease(at now: Instant) -> Bool {
     guard let leadership, hasCommittedInTerm, leadership.transfer == nil else { return false }
     guard !leadership.isLeaseForfeited else { return false }
@@ -68,8 +69,8 @@ extension Raft {
       leadership.confirmedRound > leadership.leaseFloor,
       now < confirmedAt + parameters.leaseDuration
     else { return false }
-    // The price of fast failover: followers that see our process die do not wait for the lease, and our
-    // connections to them die with it.
+    // The price of fast failover: followers that see our process die do not wait for the lease, and
+    // our connections to them die with it.
     return Quorum(configuration.voters).holds { voter in
       voter == id || leadership.progress(of: voter)?.isConnected == true
     }

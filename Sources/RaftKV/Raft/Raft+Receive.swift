@@ -25,8 +25,8 @@ extension Raft {
     }
   }
 
-  /// A leader of a past term learns from our term that it is deposed; so does one that cannot otherwise
-  /// hear of a node stranded at a higher term (A11).
+  /// A leader of a past term learns from our term that it is deposed; so does one that cannot
+  /// otherwise hear of a node stranded at a higher term (A11).
   private mutating func answerStale(_ envelope: Envelope) {
     switch envelope.message {
     case .append, .heartbeat, .snapshotChunk:

@@ -1,6 +1,7 @@
 /// A leader's half of log replication (§5.3, §5.4.2).
 extension Raft {
-  /// Why a proposal was not accepted. It was not appended: the client may safely try elsewhere (I1).
+  /// Why a proposal was not accepted. It was not appended: the client may
+  /// safely try elsewhere (I1).
   package enum Refusal: Error, Equatable, Sendable {
     case notLeader
     /// Leadership is being handed over (E1, E5).
@@ -78,7 +79,8 @@ extension Raft {
     switch leadership!.progress[peer].state {
     case .probe: leadership!.progress[peer].becomeReplicate()
     case .snapshot(let snapshot)
-    where leadership!.progress[peer].matchIndex >= min(outline.base.index, snapshot.lastEntry.index):
+    where leadership!.progress[peer].matchIndex
+      >= min(outline.base.index, snapshot.lastEntry.index):
       // From here the log itself serves it; or, if that was compacted meanwhile, a newer snapshot.
       leadership!.progress[peer].becomeReplicate()
     case .snapshot, .replicate: break
@@ -116,8 +118,8 @@ extension Raft {
       // The probe or its answer may have been lost (B13): this heartbeat left after it.
       leadership!.progress[peer].retryProbe(before: reply.round)
     case .replicate:
-      // Likewise for entries in flight: an empty AppendEntries behind them shows a gap, if there is one.
-      // If they were compacted in this very turn, its end begins a snapshot.
+      // Likewise for entries in flight: an empty AppendEntries behind them shows a gap, if there is
+      // one. If they were compacted in this very turn, its end begins a snapshot.
       guard leadership!.progress[peer].matchIndex < lastIndex,
         leadership!.progress[peer].nextIndex > outline.base.index
       else { return }
@@ -129,8 +131,8 @@ extension Raft {
 
   // MARK: Commit
 
-  /// "If there exists an N > commitIndex such that a majority of matchIndex[i] >= N and log[N].term ==
-  /// currentTerm: set commitIndex = N" (Figure 2).
+  /// "If there exists an N > commitIndex such that a majority of matchIndex[i] >= N and log[N].term
+  /// == currentTerm: set commitIndex = N" (Figure 2).
   mutating func advanceCommitIndex(at now: Instant, into effects: inout Effects) {
     let leadership = leadership!
     // We count ourselves by our own disk, like anyone else (B9); learners not at all (D15).
@@ -210,7 +212,8 @@ extension Raft {
   /// A message connection to `peer` is up. What was on its way on an older one may be lost.
   package mutating func didConnect(_ peer: NodeID, at now: Instant) {
     if !connected.contains(peer) { connected.append(peer) }
-    // A learner that was given up while it was away asks for no votes, and would not hear of it else.
+    // A learner that was given up while it was away asks for no votes,
+    // and would not hear of it else.
     guard let index = leadership?.index(of: peer) else { return tellRemoved(peer) }
     leadership!.progress[index].isConnected = true
     restart(index)

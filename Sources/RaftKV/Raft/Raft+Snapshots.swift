@@ -3,8 +3,8 @@
 extension Raft {
   // MARK: Our own
 
-  /// A snapshot of ours is durable: the log up to it may go, but for a tail of `tailBytes` that keeps a
-  /// follower a little behind from needing it (F2, F7).
+  /// A snapshot of ours is durable: the log up to it may go, but for a tail of `tailBytes` that
+  /// keeps a follower a little behind from needing it (F2, F7).
   package mutating func didSaveSnapshot(
     _ info: SnapshotInfo, keepingTail tailBytes: Int, into effects: inout Effects
   ) {
@@ -110,8 +110,8 @@ extension Raft {
     effects.logEdits.append(.storeChunk(chunk, isFirst: chunk.offset == 0))
   }
 
-  /// Whether we have all that a snapshot up to `entry` holds; then its sender is told how far we agree,
-  /// and the commit index moves with it: what a snapshot holds is committed (F3).
+  /// Whether we have all that a snapshot up to `entry` holds; then its sender is told how far we
+  /// agree, and the commit index moves with it: what a snapshot holds is committed (F3).
   private mutating func covers(_ entry: EntryID) -> Bool {
     guard entry.index <= commitIndex || outline.contains(entry) else { return false }
     commitIndex = max(commitIndex, entry.index)
@@ -142,8 +142,9 @@ extension Raft {
       to: leader)
   }
 
-  /// The received snapshot is checked and durable. Returns whether it takes the place of our log and
-  /// state; if not, our log has moved past it meanwhile and the driver keeps its state (F3, F5).
+  /// The received snapshot is checked and durable. Returns whether it takes the
+  /// place of our log and state; if not, our log has moved past it meanwhile and the
+  /// driver keeps its state (F3, F5).
   package mutating func installSnapshot(
     _ info: SnapshotInfo, configuration item: ConfigurationHistory.Item, at now: Instant,
     into effects: inout Effects
@@ -170,8 +171,8 @@ extension Raft {
 }
 
 extension LogOutline {
-  /// The first index of the longest tail that ends at `end` and has at most `bytes`; `end.next` if not
-  /// even the last entry fits.
+  /// The first index of the longest tail that ends at `end` and has at most `bytes`; `end.next` if
+  /// not even the last entry fits.
   func firstIndexOfTail(endingAt end: LogIndex, bytes: Int) -> LogIndex {
     var low = firstIndex
     var high = end.next

@@ -1,7 +1,8 @@
-/// Leadership transfer (dissertation §3.10), and giving the leadership away when the disk is in trouble.
+/// Leadership transfer (dissertation §3.10), and giving the leadership away
+/// when the disk is in trouble.
 extension Raft {
-  /// Hands the leadership to `target`, or to the most advanced healthy voter. New proposals are refused
-  /// meanwhile; after one election timeout without success they are accepted again (E1).
+  /// Hands the leadership to `target`, or to the most advanced healthy voter. New proposals are
+  /// refused meanwhile; after one election timeout without success they are accepted again (E1).
   /// Returns whether a hand-over has begun or is under way.
   @discardableResult
   package mutating func transferLeadership(
@@ -50,7 +51,8 @@ extension Raft {
     }
   }
 
-  /// The driver tells how the disk fares. Full: lead only if nobody else can. Hung: do not lead at all.
+  /// The driver tells how the disk fares. Full: lead only if nobody else
+  /// can. Hung: do not lead at all.
   package mutating func setStorage(
     _ health: StorageHealth, at now: Instant, into effects: inout Effects
   ) {

@@ -1,5 +1,5 @@
-/// The Raft algorithm as a value: events in, effects out. It does no I/O, reads no clock and sees no
-/// payloads, so the same code runs under a network and under a simulator.
+/// The Raft algorithm as a value: events in, effects out. It does no I/O, reads no clock and sees
+/// no payloads, so the same code runs under a network and under a simulator.
 ///
 /// Reading order: this file (state), `Raft+Receive` (which message goes where), `Raft+Election`,
 /// `Raft+Replication` (leader), `Raft+Following` (follower), `Raft+Persistence`, `Raft+Flush` (what
@@ -47,7 +47,8 @@ package struct Raft: ~Copyable {
 
   /// When this node campaigns unless it hears from a leader. Drawn anew at each reset (A13).
   var electionDeadline: Instant
-  /// When a leader of `currentTerm` was last heard; nil when none was, or when it is known to be dead.
+  /// When a leader of `currentTerm` was last heard; nil when none was, or
+  /// when it is known to be dead.
   package internal(set) var lastLeaderContact: Instant?
   /// A restarted voter has forgotten when it last heard a leader, which may still hold a lease: it
   /// grants nothing for one election timeout (A16).
@@ -63,7 +64,8 @@ package struct Raft: ~Copyable {
 
   // MARK: Following
 
-  /// Entries up to here agree with the current leader's log, by its own AppendEntries of this term (B3).
+  /// Entries up to here agree with the current leader's log, by its own
+  /// AppendEntries of this term (B3).
   var verifiedIndex = LogIndex.zero
   var acknowledgedIndex = LogIndex.zero
   var owesAcknowledgement = false
@@ -76,14 +78,15 @@ package struct Raft: ~Copyable {
 
   // MARK: Leading
 
-  /// Beside the role, not inside it: edited in place, never copied out. Invariant: non-nil exactly when
-  /// `role == .leader`.
+  /// Beside the role, not inside it: edited in place, never copied out. Invariant: non-nil
+  /// exactly when `role == .leader`.
   package internal(set) var leadership: Leadership?
 
   package enum StorageHealth: Equatable, Sendable {
     case healthy
-    /// No room for more commands: refuse them, and campaign only after everyone else had the chance.
-    /// Not never: a cluster whose disks are all full must still elect someone to read and delete.
+    /// No room for more commands: refuse them, and campaign only after everyone else had
+    /// the chance. Not never: a cluster whose disks are all full must still elect
+    /// someone to read and delete.
     case full
     /// A write hangs: do not lead.
     case hung
@@ -178,8 +181,8 @@ package struct Raft: ~Copyable {
   /// Takes part in elections, unless its disk is in trouble: a voter, not known to be removed.
   ///
   /// A voter whose removal is in its log but not known to be committed is still one: the others may
-  /// lack that entry and refuse to elect anyone whose log is shorter (dissertation §4.2.2). It asks for
-  /// votes without counting its own.
+  /// lack that entry and refuse to elect anyone whose log is shorter (dissertation §4.2.2). It asks
+  /// for votes without counting its own.
   var isElectable: Bool {
     guard removedBy == nil else { return false }
     if configuration.isVoter(id) { return true }

@@ -1,7 +1,7 @@
 import DequeModule
 
-/// Joins and removes: one at a time, in order of arrival; each lives until it has succeeded or failed,
-/// whether or not its client is still there.
+/// Joins and removes: one at a time, in order of arrival; each lives until it has succeeded or
+/// failed, whether or not its client is still there.
 struct Administration {
   enum Task {
     case join(Join)
@@ -23,7 +23,8 @@ struct Administration {
 
   enum JoinPhase: Equatable {
     case new
-    /// Nobody answered at the address yet: dialled again at this time. A leader wakes at every heartbeat.
+    /// Nobody answered at the address yet: dialled again at this time. A
+    /// leader wakes at every heartbeat.
     case waiting(until: Instant)
     /// Dialling the address; nothing is written yet.
     case discovering

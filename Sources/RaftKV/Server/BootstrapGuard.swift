@@ -1,8 +1,10 @@
-/// What stands between `-bootstrap` on an empty directory and a second cluster beside an existing one.
+/// What stands between `-bootstrap` on an empty directory and a second
+/// cluster beside an existing one.
 ///
-/// The Raft address is listened on for a while: peers redial at least every second, so if this name is a
-/// member of a cluster, one of its nodes says so, and then the disk was wiped. With `-join`, every address
-/// is asked as well: where a member answers, there is a cluster to join, not one to make.
+/// The Raft address is listened on for a while: peers redial at least every second, so if
+/// this name is a member of a cluster, one of its nodes says so, and then the disk was
+/// wiped. With `-join`, every address is asked as well: where a member answers, there is a
+/// cluster to join, not one to make.
 final class BootstrapGuard: TransportDelegate {
   enum Verdict {
     case bootstrap
@@ -47,8 +49,8 @@ final class BootstrapGuard: TransportDelegate {
   ) throws(LoopError) -> Verdict {
     try transport.listen(atAll: addresses)
     logger.info(
-      "-bootstrap on an empty data directory: listening for 2 s on \(settings.raftAddress), in case a "
-        + "cluster knows this node already")
+      "-bootstrap on an empty data directory: listening for 2 s on \(settings.raftAddress), in case "
+        + "a cluster knows this node already")
     unanswered = joinAddresses.count
     asked = joinAddresses.map { address in
       JoinClient.status(loop, at: address.description) { [unowned self] result in
@@ -93,10 +95,10 @@ final class BootstrapGuard: TransportDelegate {
     else { return }
     verdict = .wipedDisk(
       FatalError(
-        "cluster \(hello.cluster) counts \(settings.name) as a member, but this data directory is empty: "
-          + "its disk was wiped. On the cluster: curl -X POST "
-          + "'http://\(hello.httpAddress)/remove?id=\(settings.name)', then start this node with -join "
-          + "\(hello.httpAddress) instead of -bootstrap", .wipedDisk))
+        "cluster \(hello.cluster) counts \(settings.name) as a member, but this data directory is "
+          + "empty: its disk was wiped. On the cluster: curl -X POST "
+          + "'http://\(hello.httpAddress)/remove?id=\(settings.name)', then start this node with "
+          + "-join \(hello.httpAddress) instead of -bootstrap", .wipedDisk))
     loop.stop()
   }
 

@@ -1,5 +1,5 @@
-/// Compares the state hashes that members report at equal indexes. Nodes that applied the same entries and
-/// differ have a fault that Raft cannot see: bad memory, or a mistake of ours.
+/// Compares the state hashes that members report at equal indexes. Nodes that applied the same
+/// entries and differ have a fault that Raft cannot see: bad memory, or a mistake of ours.
 struct DivergenceWatch {
   enum Verdict: Equatable {
     case agreed

@@ -1,7 +1,8 @@
 /// Client connections: sockets on one side, `HTTPConnection` sessions on the other.
 ///
-/// A connection sits in a slot; a token names slot and generation, so a reply for a connection that is gone
-/// reaches nobody (I8). Replies are collected during the turn and written at its end, one write per client.
+/// A connection sits in a slot; a token names slot and generation, so a reply for a connection
+/// that is gone reaches nobody (I8). Replies are collected during the turn and written at its
+/// end, one write per client.
 package final class HTTPServer<Handler: RequestHandler>: ReplySink {
   private final class Client {
     let stream: Stream
@@ -29,9 +30,9 @@ package final class HTTPServer<Handler: RequestHandler>: ReplySink {
   private let limits: HTTPLimits
   private let logger: Logger
   private let maximumConnections: Int
-  /// Of half-received requests and unread answers, over all connections. Beyond this, whoever sends more
-  /// of an unfinished request is refused: each connection's own limits alone would add up to more memory
-  /// than a machine has.
+  /// Of half-received requests and unread answers, over all connections. Beyond this, whoever sends
+  /// more of an unfinished request is refused: each connection's own limits alone would add up to
+  /// more memory than a machine has.
   private let maximumBuffered: Int
   private var listeners: [Listener] = []
   private let timer: Timer
@@ -151,13 +152,14 @@ package final class HTTPServer<Handler: RequestHandler>: ReplySink {
 
   // MARK: Replies
 
-  /// Only noted: the replica is in the middle of its turn, and answering may bring the next request.
+  /// Only noted: the replica is in the middle of its turn, and answering
+  /// may bring the next request.
   package func reply(_ reply: Reply, to token: RequestToken) { replies.append((token, reply)) }
 
   package func resumeHeldRequests() { mustResume = true }
 
-  /// The end of a turn: what has been answered goes out. Requests that were waiting behind an answer are
-  /// handled here; they are the next turn's work.
+  /// The end of a turn: what has been answered goes out. Requests that were waiting behind an
+  /// answer are handled here; they are the next turn's work.
   package func endTurn() {
     let now = loop.now
     swap(&replies, &delivering)
@@ -186,8 +188,8 @@ package final class HTTPServer<Handler: RequestHandler>: ReplySink {
   private func write(_ client: Client) {
     guard client.stream.isOpen else { return }
     let session = client.session
-    // What the kernel does not take at once holds back the rest: it stays with the session, which stops
-    // handling requests when it has too much of it.
+    // What the kernel does not take at once holds back the rest: it stays with the session, which
+    // stops handling requests when it has too much of it.
     while client.stream.unsentBytes == 0, !session.output.isEmpty {
       client.stream.write(session.output.readable)
       session.didWrite(session.output.count, at: loop.now)

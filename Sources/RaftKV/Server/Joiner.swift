@@ -1,11 +1,11 @@
-/// Asks the addresses of `-join`, one after the other, to be let in, until one does or the node finds itself
-/// a member. Harmless where the node is one already.
+/// Asks the addresses of `-join`, one after the other, to be let in, until one does or the node
+/// finds itself a member. Harmless where the node is one already.
 final class Joiner {
   /// Rounds begin this far apart, and a quarter more after each one without success.
   private static let firstPause = Interval.milliseconds(500)
   private static let longestPause = Interval.seconds(5)
-  /// A join stays open while the learner catches up, whatever that takes; a peer that says nothing for this
-  /// long is asked again, which attaches to the same attempt.
+  /// A join stays open while the learner catches up, whatever that takes; a peer that says nothing
+  /// for this long is asked again, which attaches to the same attempt.
   private static let patience = Interval.seconds(60)
 
   private let loop: EventLoop

@@ -1,11 +1,12 @@
 import DequeModule
 
-/// Clients that wait for an entry of ours to be applied, in log order: found by position, so nothing is
-/// allocated or hashed per request.
+/// Clients that wait for an entry of ours to be applied, in log order: found by position, so
+/// nothing is allocated or hashed per request.
 struct PendingReplies {
   struct Item {
     var index: LogIndex
-    /// The entry must still be ours when it is applied: another leader may have put one in its place.
+    /// The entry must still be ours when it is applied: another leader may
+    /// have put one in its place.
     var term: Term
     var token: RequestToken
     /// After this the client is told that the outcome is unknown.
@@ -24,8 +25,8 @@ struct PendingReplies {
     items.append(item)
   }
 
-  /// Takes out whoever waits for the entry at `index`. Those before it are gone already: entries are
-  /// applied in order.
+  /// Takes out whoever waits for the entry at `index`. Those before it are gone already:
+  /// entries are applied in order.
   mutating func remove(at index: LogIndex) -> Item? {
     guard let first = items.first, first.index <= index else { return nil }
     precondition(first.index == index, "an applied entry left its client waiting")
@@ -43,8 +44,8 @@ struct PendingReplies {
   }
 }
 
-/// Reads that wait for leadership to be confirmed, in order of arrival. Their keys lie one behind the
-/// other in one buffer: nothing is allocated per read.
+/// Reads that wait for leadership to be confirmed, in order of arrival. Their keys lie one behind
+/// the other in one buffer: nothing is allocated per read.
 struct PendingReads: ~Copyable {
   struct Item {
     /// The engine's ticket; it is confirmed in order.

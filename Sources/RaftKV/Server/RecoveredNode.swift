@@ -7,8 +7,8 @@ package struct RecoveredNode<D: Disk> {
   var state: KeyValueState
   var raft: Raft.Recovered
 
-  /// Opens the directory of a node that has been started before: hard state, newest sound snapshot, log.
-  /// Blocking; nobody waits for us yet.
+  /// Opens the directory of a node that has been started before: hard state, newest sound snapshot,
+  /// log. Blocking; nobody waits for us yet.
   package static func open(
     _ disk: D, limits: LogLimits, random: Random, clock: @escaping () -> Instant, logger: Logger
   ) throws(RecoveryError) -> RecoveredNode {
@@ -37,8 +37,8 @@ package struct RecoveredNode<D: Disk> {
     var state: KeyValueState
   }
 
-  /// The newest snapshot that is sound. A damaged one is passed over only if an older one is there: then
-  /// the log's recovery says whether it still reaches back to that; if not, it refuses.
+  /// The newest snapshot that is sound. A damaged one is passed over only if an older one is there:
+  /// then the log's recovery says whether it still reaches back to that; if not, it refuses.
   private static func loadSnapshot(
     _ snapshots: SnapshotStore<D>, of identity: Identity, logger: Logger
   ) throws(RecoveryError) -> Loaded? {

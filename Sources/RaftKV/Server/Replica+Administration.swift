@@ -45,8 +45,9 @@ extension Replica {
     guard raft.role == .leader else { return elsewhere() }
     if isInOtherCluster { return .reply(.otherCluster) }
     if isStopping { return .reply(.noLeader) }
-    // The leader itself: another one leads first, and removes us (E1). The request is not accepted here;
-    // it is held and then sent to the new leader. Should nobody take over, it comes back here, once.
+    // The leader itself: another one leads first, and removes us (E1). The request is
+    // not accepted here; it is held and then sent to the new leader. Should nobody take
+    // over, it comes back here, once.
     if name == settings.name, raft.configuration.voterCount > 1 {
       let hasJustFailed =
         transferFailed.map { now - $0 < settings.parameters.electionTimeout } ?? false
@@ -83,7 +84,8 @@ extension Replica {
     }
   }
 
-  /// Leadership is over: what was not appended was not accepted; the rest is in the next leader's hands.
+  /// Leadership is over: what was not appended was not accepted; the rest is
+  /// in the next leader's hands.
   func abandonAdministration() {
     var tasks = Array(administration.waiting)
     if let current = administration.current { tasks.insert(current, at: 0) }
@@ -109,8 +111,8 @@ extension Replica {
     for token in join.tokens { replies.reply(reply, to: token) }
   }
 
-  /// Appends a change; returns whether it is in the log now. A change that must wait is tried again in
-  /// every turn.
+  /// Appends a change; returns whether it is in the log now. A change that must wait is
+  /// tried again in every turn.
   private func append(_ change: Raft.Change) throws(Raft.Refusal) -> Bool {
     do throws(Raft.Refusal) {
       try raft.change(change, at: now, into: &effects)
@@ -274,8 +276,8 @@ extension Replica {
 
   // MARK: Members that move
 
-  /// A member's hello may name addresses that the configuration does not have (D12). Whoever leads has
-  /// them recorded; that may be us, later.
+  /// A member's hello may name addresses that the configuration does not have (D12). Whoever leads
+  /// has them recorded; that may be us, later.
   func noteAddresses(of peer: NodeID, _ hello: Hello) {
     guard raft.configuration.contains(peer), HostPort(hello.raftAddress) != nil,
       HostPort(hello.httpAddress) != nil
@@ -360,8 +362,8 @@ extension Reply {
   static var wouldLoseQuorum: Reply {
     conflict(
       "would_lose_quorum",
-      "Without this node, the voters heard from lately are no majority: start one of those that are down "
-        + "first, or repeat with &force=true if they are lost.")
+      "Without this node, the voters heard from lately are no majority: start one of those that are "
+        + "down first, or repeat with &force=true if they are lost.")
   }
   static var tooManyMembers: Reply {
     conflict(
@@ -384,8 +386,8 @@ extension Reply {
   static func knownWithOtherData(_ name: String) -> Reply {
     conflict(
       "other_incarnation",
-      "\(name) is a member with other data: if its disk was wiped, /remove?id=\(name) first, then join "
-        + "again.")
+      "\(name) is a member with other data: if its disk was wiped, /remove?id=\(name) first, then "
+        + "join again.")
   }
 
   static func knownByOtherName(_ name: String) -> Reply {

@@ -1,7 +1,8 @@
-/// Step 4 of `Effects`: committed entries reach the map, strictly in order, once per life of the process
-/// (B17), and their clients are answered.
+/// Step 4 of `Effects`: committed entries reach the map, strictly in order, once per life of the
+/// process (B17), and their clients are answered.
 extension Replica {
-  /// Applies what is committed, for as long as a slice of time allows. Returns whether it applied anything.
+  /// Applies what is committed, for as long as a slice of time allows. Returns
+  /// whether it applied anything.
   func applyCommitted() -> Bool {
     guard !isLoadingEntries, !hasFailed, appliedIndex < raft.applicableIndex else { return false }
     let first = appliedIndex.next
@@ -10,7 +11,8 @@ extension Replica {
     var isOverdue = false
     let last = log.forEachInMemory(from: first, through: raft.applicableIndex) { record in
       apply(record)
-      // The clock is read now and then only, after 64 entries or 256 KiB: it costs as much as an entry.
+      // The clock is read now and then only, after 64 entries or 256 KiB:
+      // it costs as much as an entry.
       work += 1 + record.payload.count >> 12
       if work >= 64 {
         work = 0
@@ -35,8 +37,8 @@ extension Replica {
         result = try store.apply(payload: record.payload, at: id.index)
       } catch {
         return fail(
-          "entry \(id) cannot be applied (\(error)): start a raftkvd at least as new as the one that "
-            + "proposed it", .unknownCommand)
+          "entry \(id) cannot be applied (\(error)): start a raftkvd at least as new as the one "
+            + "that proposed it", .unknownCommand)
       }
     }
     guard let item = writes.remove(at: id.index) else { return }

@@ -14,9 +14,9 @@ extension Replica {
     }
   }
 
-  /// Entries come from the log's memory. Older ones are read from disk first; what follows them to the same
-  /// peer then waits its turn, or it would arrive out of order. An append without entries waits too: ahead
-  /// of those it asks about, it would find a gap that is none.
+  /// Entries come from the log's memory. Older ones are read from disk first; what follows them to
+  /// the same peer then waits its turn, or it would arrive out of order. An append without entries
+  /// waits too: ahead of those it asks about, it would find a gap that is none.
   private func sendAppend(_ envelope: Envelope, _ request: AppendRequest) {
     if let waiting = deferred[envelope.to]?.count {
       if waiting < settings.maximumDeferred { deferred[envelope.to]!.append(envelope) }
@@ -61,7 +61,8 @@ extension Replica {
   private func didRead(_ slice: RecordSlice?, for envelope: Envelope, _ request: AppendRequest) {
     let peer = envelope.to
     guard let slice, deferred[peer]?.first == envelope, isCurrent(envelope) else {
-      // The log changed under the read, or leadership is over: the engine will ask again if need be.
+      // The log changed under the read, or leadership is over: the
+      // engine will ask again if need be.
       if deferred[peer]?.first == envelope { deferred[peer]!.removeFirst() }
       return sendFromDisk(to: peer)
     }
@@ -91,8 +92,8 @@ extension Replica {
   /// The newest remembered hash goes with every answer; it is a few bytes.
   private var stateHashReport: StateHashReport? { store.history.latest }
 
-  /// Compares what members report at equal index. The leader stops the one that disagrees with a majority,
-  /// itself included; without a majority it raises an alarm and stops nobody.
+  /// Compares what members report at equal index. The leader stops the one that disagrees with a
+  /// majority, itself included; without a majority it raises an alarm and stops nobody.
   private func judge(_ report: StateHashReport, from peer: NodeID) {
     guard raft.role == .leader, raft.configuration.contains(peer),
       let own = store.history.report(at: report.index)
@@ -150,7 +151,8 @@ extension Replica: TransportDelegate {
     now = clock()
     deferred[peer] = nil
     raft.didDisconnect(peer, at: now)
-    // Perhaps its process is gone: who refuses a connection is. Who leads us is worth a look at once.
+    // Perhaps its process is gone: who refuses a connection is. Who leads
+    // us is worth a look at once.
     if peer == raft.leader || peer == raft.deadLeader { transport.probe(peer) }
   }
 
@@ -164,8 +166,8 @@ extension Replica: TransportDelegate {
     }
   }
 
-  /// Ports close a moment after connections where a large process ends. Nothing is lost by looking again
-  /// until the election timeout decides.
+  /// Ports close a moment after connections where a large process ends. Nothing is lost by looking
+  /// again until the election timeout decides.
   private static var probePause: Interval { .milliseconds(10) }
 
   func probeLeaderIfDue() {
@@ -190,7 +192,8 @@ extension Replica: TransportDelegate {
       raftAddress: settings.raftAddress, httpAddress: settings.httpAddress)
   }
 
-  /// A cluster counts us as a member: its id becomes ours, durably, before a message of its is heard.
+  /// A cluster counts us as a member: its id becomes ours, durably, before
+  /// a message of its is heard.
   package func adopt(_ cluster: ClusterID, then completion: @escaping (Bool) -> Void) {
     if identity.cluster == cluster { return completion(true) }
     guard identity.cluster == .none, !isAdopting else { return completion(false) }
@@ -210,8 +213,8 @@ extension Replica: TransportDelegate {
     if raft.configuration.members.count == 1, !isInOtherCluster {
       isInOtherCluster = true
       logger.error(
-        "cluster \(hello.cluster) counts \(settings.name) as its member: this node was bootstrapped by "
-          + "mistake and takes no writes")
+        "cluster \(hello.cluster) counts \(settings.name) as its member: this node was bootstrapped "
+          + "by mistake and takes no writes")
     }
   }
 

@@ -1,5 +1,5 @@
-/// What clients ask. The answer comes at once, later, or from another node; a request that gets 307 or 503
-/// was not accepted, and one that was accepted gets neither (I1).
+/// What clients ask. The answer comes at once, later, or from another node; a request that gets 307
+/// or 503 was not accepted, and one that was accepted gets neither (I1).
 extension Replica: RequestHandler {
   package func handle(_ request: ClientRequest, token: RequestToken) -> Disposition {
     now = clock()
@@ -43,8 +43,8 @@ extension Replica: RequestHandler {
     return Staleness(lastContact: lastContact, appliedIndex: appliedIndex)
   }
 
-  /// `default`: local state, if we led a moment ago and nobody else can have led since (C4). `now` was
-  /// read from the clock for this very request (C5).
+  /// `default`: local state, if we led a moment ago and nobody else can have led since (C4). `now`
+  /// was read from the clock for this very request (C5).
   private func readUnderLease(_ key: UnsafeRawBufferPointer, _ token: RequestToken) -> Disposition {
     guard raft.role == .leader, raft.hasLease(at: now), let leadership = raft.leadership,
       appliedIndex >= leadership.firstEntry.index
@@ -99,8 +99,8 @@ extension Replica: RequestHandler {
     return hold() ?? .reply(.noLeader)
   }
 
-  /// Only a leader heard from within one election timeout, by its replicated address, and never us: else
-  /// two nodes could send a client back and forth (I5).
+  /// Only a leader heard from within one election timeout, by its replicated address, and never us:
+  /// else two nodes could send a client back and forth (I5).
   private var reachableLeader: Reply? {
     guard raft.role != .leader, let contact = raft.lastLeaderContact,
       now - contact <= settings.parameters.electionTimeout,
@@ -174,8 +174,8 @@ extension Reply {
       Failure(
         status: 503, code: "other_cluster",
         message: "An existing cluster counts this node as its member: this one was bootstrapped by "
-          + "mistake and takes no writes. Stop it, remove its old name there, empty its data directory "
-          + "and start it with -join.",
+          + "mistake and takes no writes. Stop it, remove its old name there, empty its data "
+          + "directory and start it with -join.",
         retryAfter: 10))
   }
   static var diskFull: Reply {

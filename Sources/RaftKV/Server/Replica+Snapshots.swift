@@ -1,5 +1,5 @@
-/// Snapshots: written from a frozen state while writes go on, sent to followers chunk by chunk, and received
-/// from the leader. All in slices, so that heartbeats and reads go on (F6).
+/// Snapshots: written from a frozen state while writes go on, sent to followers chunk by chunk, and
+/// received from the leader. All in slices, so that heartbeats and reads go on (F6).
 
 /// A snapshot of our own on its way to the disk.
 final class OutgoingSnapshot<D: Disk> {
@@ -50,8 +50,8 @@ extension Replica {
 
   // MARK: Our own
 
-  /// "A snapshot is due when both are reached": enough entries, and enough bytes to be worth one. A full
-  /// disk makes it due at once: it is what frees space.
+  /// "A snapshot is due when both are reached": enough entries, and enough bytes to be worth one. A
+  /// full disk makes it due at once: it is what frees space.
   private var isSnapshotDue: Bool {
     guard snapshots.isIdle, incoming == nil, !hasFailed, now >= nextSnapshotAttempt else {
       return false
@@ -102,8 +102,8 @@ extension Replica {
     guard let error else { return }
     let wait = settings.snapshotRetry
     logger.warning(
-      "the snapshot could not be written: \(error); it is tried again in \(wait.milliseconds / 1000) s"
-    )
+      "the snapshot could not be written: \(error); it is tried again in "
+        + "\(wait.milliseconds / 1000) s")
     nextSnapshotAttempt = clock() + wait
     hasLackedSpace = error.isNoSpace
     dropOutgoing()
@@ -124,8 +124,8 @@ extension Replica {
     log.resumePreparation()
   }
 
-  /// The engine learns of the newest durable snapshot, and lets the log before it go. Not before our own log
-  /// has reached it: a received snapshot may be ahead of what we have applied.
+  /// The engine learns of the newest durable snapshot, and lets the log before it go. Not before
+  /// our own log has reached it: a received snapshot may be ahead of what we have applied.
   private func adoptFinishedSnapshot() {
     guard let file = snapshots.current, file.lastEntry != raft.snapshot?.lastEntry,
       file.lastEntry.index <= min(appliedIndex, raft.applicableIndex),
@@ -160,8 +160,9 @@ extension Replica {
     }
   }
 
-  /// The newest snapshot may be ahead of what the engine knows, for as long as we have not applied that
-  /// far; until then there is none to send. Asking once a turn keeps that from being a busy wait.
+  /// The newest snapshot may be ahead of what the engine knows, for as long as we have
+  /// not applied that far; until then there is none to send. Asking once a turn keeps
+  /// that from being a busy wait.
   func tellUnavailable() {
     for peer in unavailable { raft.snapshotUnavailable(for: peer) }
     unavailable.removeAll(keepingCapacity: true)

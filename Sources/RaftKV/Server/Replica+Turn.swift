@@ -1,5 +1,5 @@
-/// One turn of the loop: what has been recorded is acted on, in the order that `Effects` documents, until
-/// nothing is left to do.
+/// One turn of the loop: what has been recorded is acted on, in the order that `Effects` documents,
+/// until nothing is left to do.
 extension Replica {
   /// Last thing before the loop sleeps. Afterwards `nextDeadline` says how long it may.
   package func endTurn() {
@@ -29,8 +29,8 @@ extension Replica {
     transport.flush()
   }
 
-  /// A round feeds the next only through a handful of causes (a commit makes a promotion due, and so on);
-  /// the limit keeps a mistake from becoming an endless turn.
+  /// A round feeds the next only through a handful of causes (a commit makes a promotion due, and
+  /// so on); the limit keeps a mistake from becoming an endless turn.
   private static var maximumRounds: Int { 16 }
 
   /// When the loop must come round again at the latest.
@@ -52,8 +52,8 @@ extension Replica {
 
   // MARK: Time
 
-  /// The loop's timer fired. It is only noted here: what the sockets hold is read first, so that a late
-  /// timer does not outrun the heartbeats that are waiting to be read (H1).
+  /// The loop's timer fired. It is only noted here: what the sockets hold is read first, so that a
+  /// late timer does not outrun the heartbeats that are waiting to be read (H1).
   package func timerFired() {
     if timer == .idle { timer = .fired }
     requestAnotherTurn()
@@ -101,8 +101,8 @@ extension Replica {
 
   // MARK: Effects
 
-  /// Step 0 of `Effects`, right after every call that may edit the log. `records` are those of the message
-  /// at hand, `chunk` the bytes of the snapshot chunk at hand.
+  /// Step 0 of `Effects`, right after every call that may edit the log. `records` are those of the
+  /// message at hand, `chunk` the bytes of the snapshot chunk at hand.
   func performLogEdits(
     records: UnsafeRawBufferPointer = .init(start: nil, count: 0),
     chunk: UnsafeRawBufferPointer = .init(start: nil, count: 0)
@@ -187,8 +187,8 @@ extension Replica {
     seenTerm = raft.currentTerm
   }
 
-  /// What was appended may or may not be committed by the next leader: its clients cannot be told more
-  /// (I1). Reads were not answered and may be tried again (C3).
+  /// What was appended may or may not be committed by the next leader: its clients cannot be told
+  /// more (I1). Reads were not answered and may be tried again (C3).
   private func lostLeadership() {
     for item in writes.removeAll() { replies.reply(.unknownOutcome, to: item.token) }
     reads.removeAll { replies.reply(.noLeader, to: $0) }
@@ -240,8 +240,8 @@ extension Replica {
       log.info("configuration of \(index): \(members.joined(separator: ", "))")
     case .wasRemoved(let index):
       log.warning(
-        "this node was removed from the cluster by entry \(index): it stops campaigning and keeps its "
-          + "data; /join it again, or stop it")
+        "this node was removed from the cluster by entry \(index): it stops campaigning and keeps "
+          + "its data; /join it again, or stop it")
     case .transferStarted(let target): log.info("hands the leadership to \(nameOf(target))")
     case .transferAborted(let target):
       transferFailed = now

@@ -3,9 +3,9 @@ import DequeModule
 /// One node: the engine, its log, the state machine, and the clients that wait. It drives `Raft` as
 /// `Effects` says, over a disk and a transport that the simulator replaces.
 ///
-/// Callbacks record what happened; `endTurn` acts on it. Reading order: this file, `Replica+Requests` (what
-/// clients ask), `Replica+Turn` (what a turn does), `Replica+Apply`, `Replica+Peers`, `Replica+Snapshots`,
-/// `Replica+Administration`.
+/// Callbacks record what happened; `endTurn` acts on it. Reading order: this file,
+/// `Replica+Requests` (what clients ask), `Replica+Turn` (what a turn does), `Replica+Apply`,
+/// `Replica+Peers`, `Replica+Snapshots`, `Replica+Administration`.
 package final class Replica<D: Disk, T: Transport, Replies: ReplySink> {
   let settings: ReplicaSettings
   let logger: Logger
@@ -65,7 +65,8 @@ package final class Replica<D: Disk, T: Transport, Replies: ReplySink> {
   var frame = ByteBuffer(capacity: 1 << 16)
   /// Messages that wait for entries to be read from disk, by peer, in order.
   var deferred: [NodeID: Deque<Envelope>] = [:]
-  /// What connected members say of themselves, for whoever leads to record. Looked up, never walked.
+  /// What connected members say of themselves, for whoever leads to
+  /// record. Looked up, never walked.
   var advertised: [NodeID: (raftAddress: String, httpAddress: String)] = [:]
   /// When somebody last failed to take the leadership over.
   var transferFailed: Instant?
@@ -86,7 +87,8 @@ package final class Replica<D: Disk, T: Transport, Replies: ReplySink> {
   var incoming: IncomingSnapshot<D>?
   /// Snapshots that are being sent, by receiver: kept open though a newer one may take their place.
   var sending: [NodeID: SnapshotFile<D>] = [:]
-  /// Receivers of a snapshot whose file is gone: the engine is told in the next turn, once per turn.
+  /// Receivers of a snapshot whose file is gone: the engine is told in
+  /// the next turn, once per turn.
   var unavailable: [NodeID] = []
   var dismantler = Dismantler()
   /// A snapshot is not begun before this: the last one could not be written.

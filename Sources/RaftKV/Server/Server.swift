@@ -24,8 +24,8 @@ package final class Server {
   /// Descriptors that are not clients: log, snapshots, peers, the loop's own.
   private static let reservedDescriptors = 256
   private static let maximumConnections = 16_384
-  /// The longest turn that was told of. It begins with the alarm's threshold: heartbeats and reads have
-  /// waited for as long as a heartbeat interval then (H3).
+  /// The longest turn that was told of. It begins with the alarm's threshold: heartbeats and reads
+  /// have waited for as long as a heartbeat interval then (H3).
   private var longestTurn = Interval.milliseconds(50)
 
   package init(_ configuration: ServerConfiguration) throws(FatalError) {
@@ -74,8 +74,8 @@ package final class Server {
       disk = try UVDisk(loop, directory: configuration.dataDirectory)
     } catch {
       throw FatalError(
-        "the data directory \(configuration.dataDirectory) cannot be opened: \(error); choose another "
-          + "with -data, or make it writable", .diskFailure)
+        "the data directory \(configuration.dataDirectory) cannot be opened: \(error); choose "
+          + "another with -data, or make it writable", .diskFailure)
     }
     do throws(DirectoryLockError) { try disk.lock() } catch {
       throw FatalError("\(error); stop the other process, or choose another -data", .locked)
@@ -83,7 +83,8 @@ package final class Server {
     return disk
   }
 
-  /// A name may stand for several addresses (localhost is ::1 and 127.0.0.1): all of them are bound.
+  /// A name may stand for several addresses (localhost is ::1 and
+  /// 127.0.0.1): all of them are bound.
   private func resolve(_ address: HostPort, flag: String) throws(FatalError) -> [SocketAddress] {
     var result: Result<[SocketAddress], LoopError>?
     var isWaiting = false
@@ -120,8 +121,8 @@ package final class Server {
       if let identity = try DataDirectory.inspect(disk) {
         guard identity.name == configuration.name else {
           throw .foreign(
-            "the data directory \(configuration.dataDirectory) belongs to node '\(identity.name)', not "
-              + "to '\(configuration.name)'")
+            "the data directory \(configuration.dataDirectory) belongs to node "
+              + "'\(identity.name)', not to '\(configuration.name)'")
         }
         if configuration.bootstrap {
           logger.info("the data directory has a node already: -bootstrap does nothing")
@@ -207,7 +208,8 @@ package final class Server {
     timer.arm(at: deadline)
   }
 
-  /// Each record above the threshold is told, so that a node that stalls says so and does not chatter.
+  /// Each record above the threshold is told, so that a node that stalls
+  /// says so and does not chatter.
   private func warnOfLongTurn() {
     guard loop.longestTurn > longestTurn else { return }
     longestTurn = loop.longestTurn
@@ -218,8 +220,8 @@ package final class Server {
     let raft = replica.raft.lastIndex
     logger.info(
       "raftkvd \(settings.version): HTTP on \(configuration.httpAddress), Raft on "
-        + "\(configuration.raftAddress), data in \(configuration.dataDirectory), log to entry \(raft)"
-    )
+        + "\(configuration.raftAddress), data in \(configuration.dataDirectory), "
+        + "log to entry \(raft)")
     do throws(LoopError) {
       signals = try Signals.watchForStop(loop) { [unowned self] in didReceiveStop() }
     } catch { logger.warning("signals cannot be watched: \(error)") }

@@ -52,8 +52,8 @@ package struct ServerConfiguration: Sendable {
     guard heartbeat > .zero else { throw Invalid("-heartbeat must be at least 1ms") }
     guard heartbeat * 3 <= electionTimeout else {
       throw Invalid(
-        "-heartbeat is above a third of -election-timeout: a single late heartbeat would cost the leader "
-          + "its office; lower one or raise the other")
+        "-heartbeat is above a third of -election-timeout: a single late heartbeat would cost the "
+          + "leader its office; lower one or raise the other")
     }
     guard electionTimeout <= .seconds(60) else {
       throw Invalid("-election-timeout is above 60s")
@@ -85,8 +85,8 @@ package struct ServerConfiguration: Sendable {
       text.utf8.count <= Configuration.maximumAddressLength
     else {
       throw Invalid(
-        "\(flag) '\(text)' is not an address: write host:port, such as 10.0.0.1:8080, [::1]:8080 or :8080"
-      )
+        "\(flag) '\(text)' is not an address: write host:port, such as 10.0.0.1:8080, [::1]:8080 "
+          + "or :8080")
     }
     return address
   }
@@ -97,8 +97,8 @@ package struct ServerConfiguration: Sendable {
     guard let text else {
       guard bound.isDialable else {
         throw Invalid(
-          "\(source) \(bound) listens on every address, so others cannot be told where to find this "
-            + "node: add \(flag) HOST:PORT")
+          "\(source) \(bound) listens on every address, so others cannot be told where to find "
+            + "this node: add \(flag) HOST:PORT")
       }
       return bound
     }

@@ -9,8 +9,8 @@ package struct LogLimits: Sendable {
   /// leave torn, and is written in every segment for that. The largest value that HTTP lets in (7
   /// MiB) fits.
   package var maximumBatchSize = 8 << 20
-  /// What compaction leaves beyond what its caller asks for, in whole segments. The engine keeps a tail
-  /// of its own (F7), so none by default.
+  /// What compaction leaves beyond what its caller asks for, in whole segments. The engine keeps a
+  /// tail of its own (F7), so none by default.
   package var keptTail = 0
   /// Applied and durable batches are dropped from memory beyond this.
   package var memoryTail = 64 << 20

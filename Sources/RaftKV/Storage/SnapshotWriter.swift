@@ -1,7 +1,7 @@
 /// Writes one snapshot: `append` slices, one at a time, then `finish`; or `abandon` at any time.
 ///
-/// Completions get the error or nil. After an error the writer is over and what it wrote is removed;
-/// a full disk is such an error. Any other failed sync ends the process.
+/// Completions get the error or nil. After an error the writer is over and what it wrote is
+/// removed; a full disk is such an error. Any other failed sync ends the process.
 package final class SnapshotWriter<D: Disk> {
   private enum Phase {
     case opening

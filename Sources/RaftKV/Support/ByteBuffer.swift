@@ -1,7 +1,7 @@
 /// A growable run of raw memory that is filled at its end and emptied from its front.
 ///
-/// It owns its memory and is not copied by accident. Pointers obtained from `readable` are valid until
-/// the next call that appends, consumes or clears.
+/// It owns its memory and is not copied by accident. Pointers obtained from `readable` are valid
+/// until the next call that appends, consumes or clears.
 ///
 /// ```
 ///   base          start                 end             capacity
@@ -120,7 +120,8 @@ package struct ByteBuffer: ~Copyable {
     end = start + count
   }
 
-  /// Forgets all bytes, and gives memory beyond `limit` back: one large value must not stay for ever.
+  /// Forgets all bytes, and gives memory beyond `limit` back: one large
+  /// value must not stay for ever.
   package mutating func clear(keeping limit: Int = 1 << 20) {
     start = 0
     end = 0

@@ -1,6 +1,7 @@
 import CLibUV
 
-/// CRC-32C (Castagnoli), the checksum of every format of ours; RFC 3720 appendix B.4 has its vectors.
+/// CRC-32C (Castagnoli), the checksum of every format of ours; RFC 3720
+/// appendix B.4 has its vectors.
 package enum CRC32C {
   /// The checksum of `bytes`, or of `bytes` behind those that `previous` stands for.
   package static func checksum(

@@ -88,8 +88,8 @@ package struct HostPort: Hashable, Sendable, CustomStringConvertible {
     return withUnsafeBytes(of: &address) { Array($0) }
   }
 
-  /// A host name: labels of letters, digits, `-` and `_`, which container networks use. The last label
-  /// is not a number, so that `10.0.0.300` is a mistake and not a name.
+  /// A host name: labels of letters, digits, `-` and `_`, which container networks use. The last
+  /// label is not a number, so that `10.0.0.300` is a mistake and not a name.
   private static func isName(_ host: Substring.UTF8View) -> Bool {
     guard (1...longestName).contains(host.count) else { return false }
     let labels = host.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)

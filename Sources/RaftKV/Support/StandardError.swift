@@ -1,7 +1,7 @@
 import Glibc
 
-/// Log lines and last words, on standard error, one `write` each so that lines of several processes do not
-/// mix.
+/// Log lines and last words, on standard error, one `write` each so that lines of
+/// several processes do not mix.
 package enum StandardError {
   package static func write(line: String) {
     var bytes = Array(line.utf8)

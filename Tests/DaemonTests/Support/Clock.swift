@@ -11,8 +11,8 @@ enum Clock {
   static func sleep(_ seconds: Double) { usleep(UInt32(seconds * 1e6)) }
 }
 
-/// Looks again and again until `condition` holds. The deadline is for machines that stand still: nothing
-/// here says how fast a node must be.
+/// Looks again and again until `condition` holds. The deadline is for machines that stand still:
+/// nothing here says how fast a node must be.
 func eventually(
   _ what: String, within seconds: Double = 60, _ condition: () throws -> Bool
 ) throws {

@@ -1,7 +1,7 @@
 import Glibc
 
-/// One raftkvd process, or the place where one was: name, addresses, data directory and log stay the same
-/// from start to start.
+/// One raftkvd process, or the place where one was: name, addresses, data directory and log stay
+/// the same from start to start.
 final class Node {
   let name: String
   var raftAddress: String
@@ -9,7 +9,8 @@ final class Node {
   let directory: String
   /// What it wrote to standard error, over all its starts.
   let logPath: String
-  /// Taken by every start; slow and calm, because two busy cores make a default election timeout flap.
+  /// Taken by every start; slow and calm, because two busy cores make a
+  /// default election timeout flap.
   var commonFlags = ["-heartbeat", "100ms", "-election-timeout", "1s"]
   private(set) var process: pid_t?
 

@@ -2,7 +2,8 @@ import Glibc
 
 /// Ports of 127.0.0.1 for the nodes of the tests.
 enum Ports {
-  /// Below the kernel's range for outgoing connections: no client may take one while its node is down.
+  /// Below the kernel's range for outgoing connections: no client may take
+  /// one while its node is down.
   private static let range: ClosedRange<UInt16> = 20_000...32_000
 
   /// A port where nobody listens; others may look for one at the same time, so it is a random one.

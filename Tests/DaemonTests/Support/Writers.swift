@@ -1,8 +1,8 @@
 import Foundation
 import Synchronization
 
-/// Clients that write without pause, each value once and each to a key of its own, and remember what was
-/// promised to them.
+/// Clients that write without pause, each value once and each to a key of its own, and remember
+/// what was promised to them.
 final class Writers: Sendable {
   private struct State {
     var isStopping = false
