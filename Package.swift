@@ -23,6 +23,9 @@ let package = Package(
       name: "raftkvd",
       dependencies: ["RaftKV", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
 
+    // Judges what clients saw, in the simulation and of real processes alike.
+    .target(name: "Linearizability", path: "Tests/Linearizability"),
+
     // A world without I/O: simulated disk, network, clock and processes for the same code.
     .target(name: "Simulation", dependencies: ["RaftKV"], path: "Tests/Simulation"),
 
@@ -30,7 +33,8 @@ let package = Package(
     .executableTarget(name: "raftkv-sim", dependencies: ["Simulation"], path: "Tests/raftkv-sim"),
 
     .testTarget(
-      name: "RaftKVTests", dependencies: ["RaftKV", "Simulation"], exclude: ["Scripts"]),
+      name: "RaftKVTests", dependencies: ["RaftKV", "Simulation", "Linearizability"],
+      exclude: ["Scripts", "Histories"]),
     .testTarget(name: "DaemonTests", dependencies: ["RaftKV"]),
   ],
   swiftLanguageModes: [.v6]
