@@ -29,12 +29,12 @@ extension DaemonTests {
         (["-data", ""], "-data is empty"),
         (["-heartbeat", "101ms"], "-heartbeat is above a third of -election-timeout"),
         (["-heartbeat", "0ms"], "-heartbeat must be at least 1ms"),
-        (["-heartbeat", "50"], "The value '50' is invalid for '-heartbeat <duration>'"),
+        (["-heartbeat", "50"], "-heartbeat '50' is not a duration"),
         (["-election-timeout", "2m"], "-election-timeout is above 60s"),
         (["-snapshot-entries", "0"], "must be at least 1"),
-        (["-snapshot-bytes", "1.5MiB"], "The value '1.5MiB' is invalid"),
+        (["-snapshot-bytes", "1.5MiB"], "-snapshot-bytes '1.5MiB' is not a size"),
         (["-max-value-size", "8MiB"], "-max-value-size must be between 1 byte and 7MiB"),
-        (["-log-level", "loud"], "'debug', 'info', 'warning'"),
+        (["-log-level", "loud"], "use one of debug, info, warning, error"),
       ])
     func wrongFlag(_ flags: [String], _ words: String) throws {
       try Sandbox.run { sandbox in
@@ -54,7 +54,7 @@ extension DaemonTests {
         let flags = [
           "id", "raddr", "haddr", "advertise-raddr", "advertise-haddr", "bootstrap", "join", "data",
           "heartbeat", "election-timeout", "snapshot-entries", "snapshot-bytes", "max-value-size",
-          "log-level",
+          "max-connections", "log-level", "log-format", "config",
         ]
         for flag in flags { try #require(help.words.contains("-\(flag), --\(flag)"), "\(flag)") }
         for text in ["node1", "localhost:8080", "50ms", "300ms", "100000", "64MiB", "1MiB", "info"]
@@ -64,6 +64,7 @@ extension DaemonTests {
         }
         let version = try sandbox.run([dash + "version"])
         try #require(version.code == 0 && version.words.isOneLine)
+        try #require(version.words.hasPrefix("raftkvd "))
       }
     }
 

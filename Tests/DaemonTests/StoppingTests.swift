@@ -18,7 +18,7 @@ extension DaemonTests {
           try #require(try leader.exitCode() == 0)
           try #require(leader.log.contains("hands the leadership to node"))
           try #require(leader.log.contains("stepped down"))
-          try #require(leader.log.split(separator: "\n").last?.hasSuffix(": stopped") == true)
+          try #require(leader.log.split(separator: "\n").last?.hasSuffix("msg=stopped") == true)
           _ = try sandbox.leader(of: others)
           try leader.start()
           try leader.awaitStatus("is back") { $0.leader != nil }
@@ -37,7 +37,7 @@ extension DaemonTests {
         // Nobody can take over now, so the first signal would take its time.
         for node in nodes where node !== leader { node.send(SIGSTOP) }
         leader.send(SIGTERM)
-        try eventually("it stops") { leader.log.contains(": stopping") }
+        try eventually("it stops") { leader.log.contains("msg=stopping") }
         leader.send(SIGTERM)
         try #require(try leader.exitCode() == 0)
       }

@@ -84,7 +84,7 @@ extension World {
 
   private func logger(_ host: Host) -> Logger {
     guard trace.isRecording else { return .silent }
-    return Logger(level: .debug) { [unowned self, unowned host] level, text in
+    return Logger(level: .debug) { [unowned self, unowned host] level, _, text in
       trace.note(now, host.index, "\(level): \(text)")
     }
   }
@@ -111,8 +111,8 @@ extension World {
 
   // MARK: Ends
 
-  /// The process is gone from one moment to the next. Its kernel hangs up for it, unless the machine goes
-  /// with it.
+  /// The process is gone from one moment to the next. Its kernel hangs up for it, unless the
+  /// machine goes with it.
   func kill(_ host: Host, losingPower: Bool) {
     guard let process = host.process else { return }
     trace.note(now, host.index, losingPower ? "loses power" : "is killed")
@@ -175,7 +175,8 @@ extension World {
     }
   }
 
-  /// Timers first, then what the sockets hold, in two portions: one poll does not read everything (H1).
+  /// Timers first, then what the sockets hold, in two portions: one poll does not read everything
+  /// (H1).
   func resume(_ host: Host) {
     guard host.isPaused else { return }
     host.pauses -= 1

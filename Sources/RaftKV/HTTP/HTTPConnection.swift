@@ -60,7 +60,7 @@ package final class HTTPConnection<Handler: RequestHandler> {
 
   package let id: UInt32
   package let generation: UInt32
-  let limits: HTTPLimits
+  var limits: HTTPLimits
   unowned let handler: Handler
   let scratch: RequestScratch
 

@@ -44,6 +44,14 @@ package enum Signals {
     ]
   }
 
+  /// Calls `reload` for every SIGHUP until the watcher is closed.
+  package static func watchForReload(
+    _ loop: EventLoop, _ reload: @escaping () -> Void
+  ) throws(LoopError) -> SignalWatcher {
+    unblock(SIGHUP)
+    return try SignalWatcher(loop, SIGHUP, didReceive: reload)
+  }
+
   /// A signal mask is inherited: whoever started us may have kept these from being delivered.
   private static func unblock(_ numbers: Int32...) {
     var set = sigset_t()

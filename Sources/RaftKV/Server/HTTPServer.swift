@@ -27,9 +27,9 @@ package final class HTTPServer<Handler: RequestHandler>: ReplySink {
 
   private let loop: EventLoop
   private let handler: Handler
-  private let limits: HTTPLimits
+  private var limits: HTTPLimits
   private let logger: Logger
-  private let maximumConnections: Int
+  private var maximumConnections: Int
   /// Of half-received requests and unread answers, over all connections. Beyond this, whoever sends
   /// more of an unfinished request is refused: each connection's own limits alone would add up to
   /// more memory than a machine has.
@@ -78,6 +78,13 @@ package final class HTTPServer<Handler: RequestHandler>: ReplySink {
   func stopListening() {
     for listener in listeners { listener.close() }
     listeners = []
+  }
+
+  /// Holds for requests that begin from now on. Connections over a lowered cap stay.
+  func setLimits(_ limits: HTTPLimits, maximumConnections: Int) {
+    self.limits = limits
+    self.maximumConnections = maximumConnections
+    for case let client? in clients { client.session.limits = limits }
   }
 
   // MARK: Connections

@@ -7,7 +7,7 @@ import DequeModule
 /// `Replica+Requests` (what clients ask), `Replica+Turn` (what a turn does), `Replica+Apply`,
 /// `Replica+Peers`, `Replica+Snapshots`, `Replica+Administration`.
 package final class Replica<D: Disk, T: Transport, Replies: ReplySink> {
-  let settings: ReplicaSettings
+  var settings: ReplicaSettings
   let logger: Logger
   let clock: () -> Instant
   /// Milliseconds since 1970, for the clock that commands carry. Nothing else looks at it.
@@ -136,4 +136,10 @@ package final class Replica<D: Disk, T: Transport, Replies: ReplySink> {
   }
 
   package var identity: Identity { identities.identity }
+
+  /// What may change while the node runs.
+  package func setLimits(snapshotEntries: Int, snapshotBytes: Int) {
+    settings.snapshotEntries = snapshotEntries
+    settings.snapshotBytes = snapshotBytes
+  }
 }

@@ -2,14 +2,18 @@
 package final class Server {
   typealias Node = Replica<UVDisk, PeerTransport, HTTPServer<RequestGate>>
 
-  private let configuration: ServerConfiguration
+  var configuration: ServerConfiguration
+  let sources: ConfigurationSources
+  /// What the node runs with, which a changed file may not be able to change.
+  var inForce: Settings
   private let settings: ReplicaSettings
-  private let logger: Logger
+  let output: LogOutput
+  let logger: Logger
   private let loop: EventLoop
   private var random: Random
-  private var replica: Node!
+  var replica: Node!
   private var transport: PeerTransport!
-  private var http: HTTPServer<RequestGate>!
+  var http: HTTPServer<RequestGate>!
   private var gate: RequestGate!
   private var joiner: Joiner?
   private var timer: Timer!
@@ -21,17 +25,21 @@ package final class Server {
   private static let stopTime = Interval.seconds(5)
   /// Of these the part that is left for answering and closing when leadership does not move.
   private static let handOverTime = Interval.seconds(3)
-  /// Descriptors that are not clients: log, snapshots, peers, the loop's own.
-  private static let reservedDescriptors = 256
-  private static let maximumConnections = 16_384
+  /// How many files this process may have open.
+  var descriptors = 0
   /// The longest turn that was told of. It begins with the alarm's threshold: heartbeats and reads
   /// have waited for as long as a heartbeat interval then (H3).
   private var longestTurn = Interval.milliseconds(50)
 
-  package init(_ configuration: ServerConfiguration) throws(FatalError) {
+  package init(
+    _ configuration: ServerConfiguration, sources: ConfigurationSources
+  ) throws(FatalError) {
     self.configuration = configuration
+    self.sources = sources
+    inForce = configuration.source
     settings = configuration.settings
-    logger = StandardError.logger(level: configuration.logLevel, name: configuration.name)
+    output = LogOutput(style: configuration.logStyle, node: configuration.name)
+    logger = output.logger(level: configuration.logLevel)
     var generator = SystemRandomNumberGenerator()
     random = Random(seed: generator.next())
     do throws(LoopError) { loop = try EventLoop() } catch {
@@ -41,7 +49,7 @@ package final class Server {
 
   /// Runs until the node is told to stop (returns) or has to (throws).
   package func run() throws(FatalError) {
-    let descriptors = ProcessLimits.raiseOpenFiles()
+    descriptors = ProcessLimits.raiseOpenFiles()
     let disk = try openDirectory()
     let raftAddresses = try resolve(configuration.raftAddress, flag: "-raddr")
     let httpAddresses = try resolve(configuration.httpAddress, flag: "-haddr")
@@ -51,8 +59,7 @@ package final class Server {
       recovered = try RecoveredNode.open(
         disk, limits: LogLimits(), random: random.fork(), clock: { EventLoop.now }, logger: logger)
     } catch { throw FatalError(error) }
-    compose(
-      recovered, connections: min(Self.maximumConnections, descriptors - Self.reservedDescriptors))
+    compose(recovered)
     try listen(raftAddresses, flag: "-raddr", configuration.raftAddress) {
       addresses throws(LoopError) in
       try transport.listen(atAll: addresses)
@@ -172,7 +179,7 @@ package final class Server {
 
   // MARK: Wiring
 
-  private func compose(_ recovered: consuming RecoveredNode<UVDisk>, connections: Int) {
+  private func compose(_ recovered: consuming RecoveredNode<UVDisk>) {
     replica = Node(
       settings: settings, recovered: recovered, logger: logger, seed: random.next(),
       clock: { EventLoop.now }, wallClock: { EventLoop.wallClockMilliseconds() })
@@ -180,7 +187,7 @@ package final class Server {
     gate = RequestGate()
     http = HTTPServer(
       loop: loop, handler: gate, limits: HTTPLimits(maximumValue: settings.maximumValueSize),
-      maximumConnections: max(connections, 16), logger: logger)
+      maximumConnections: connectionLimit(configuration), logger: logger)
     gate.replica = replica
     replica.transport = transport
     replica.replies = http
@@ -217,6 +224,9 @@ package final class Server {
   }
 
   private func start() {
+    for name in configuration.source.unknownVariables {
+      logger.warning("the environment's \(name) is no setting and was ignored")
+    }
     let raft = replica.raft.lastIndex
     logger.info(
       "raftkvd \(settings.version): HTTP on \(configuration.httpAddress), Raft on "
@@ -224,6 +234,7 @@ package final class Server {
         + "log to entry \(raft)")
     do throws(LoopError) {
       signals = try Signals.watchForStop(loop) { [unowned self] in didReceiveStop() }
+      signals.append(try Signals.watchForReload(loop) { [unowned self] in reload() })
     } catch { logger.warning("signals cannot be watched: \(error)") }
     if replica.isWaiting || replica.isLearner {
       if configuration.joinAddresses.isEmpty {

@@ -1,4 +1,4 @@
-/// What the command line says, checked: nothing in it can fail later for its form.
+/// What flags, environment and file say, checked: nothing in it can fail later for its form.
 package struct ServerConfiguration: Sendable {
   package var name: String
   package var raftAddress: HostPort
@@ -6,63 +6,88 @@ package struct ServerConfiguration: Sendable {
   /// What others are told; the bound address unless given.
   package var advertisedRaftAddress: HostPort
   package var advertisedHTTPAddress: HostPort
-  package var bootstrap = false
-  package var joinAddresses: [HostPort] = []
+  package var bootstrap: Bool
+  package var joinAddresses: [HostPort]
   package var dataDirectory: String
-  package var heartbeat = Interval.milliseconds(50)
-  package var electionTimeout = Interval.milliseconds(300)
-  package var snapshotEntries = 100_000
-  package var snapshotBytes = 64 << 20
-  package var maximumValueSize = 1 << 20
-  package var logLevel = Logger.Level.info
+  package var heartbeat: Interval
+  package var electionTimeout: Interval
+  package var snapshotEntries: Int
+  package var snapshotBytes: Int
+  package var maximumValueSize: Int
+  package var maximumConnections: Int
+  package var logLevel: Logger.Level
+  package var logStyle: LogStyle
   package var version: String
+  /// Where all this comes from: what `config check` shows, and what a reload is compared with.
+  package let source: Settings
 
   /// The largest `-max-value-size`: an entry must fit one log batch.
   package static let largestValueSize = 7 << 20
 
-  package struct Invalid: Error, Equatable, CustomStringConvertible {
-    package var description: String
-    package init(_ description: String) { self.description = description }
+  /// Everything that is wrong, in the order of the settings; never empty.
+  package struct Invalid: Error, Equatable {
+    package var problems: [Settings.Problem]
   }
 
-  package init(
-    name: String, raftAddress: String, httpAddress: String, advertisedRaftAddress: String? = nil,
-    advertisedHTTPAddress: String? = nil, dataDirectory: String? = nil, version: String
-  ) throws(Invalid) {
-    guard Self.isValid(name: name) else {
-      throw Invalid("-id '\(name)' is not a name: use 1 to 64 of A-Z a-z 0-9 . _ -")
-    }
-    guard dataDirectory != "" else { throw Invalid("-data is empty: name a directory") }
-    self.name = name
+  package init(_ settings: Settings, version: String) throws(Invalid) {
+    var reader = SettingReader(settings)
+    source = settings
     self.version = version
-    self.dataDirectory = dataDirectory ?? "data/\(name)"
-    self.raftAddress = try Self.address(raftAddress, flag: "-raddr")
-    self.httpAddress = try Self.address(httpAddress, flag: "-haddr")
-    self.advertisedRaftAddress = try Self.advertised(
-      advertisedRaftAddress, bound: self.raftAddress, flag: "-advertise-raddr", of: "-raddr")
-    self.advertisedHTTPAddress = try Self.advertised(
-      advertisedHTTPAddress, bound: self.httpAddress, flag: "-advertise-haddr", of: "-haddr")
-    guard self.raftAddress != self.httpAddress else {
-      throw Invalid("-raddr and -haddr are both \(raftAddress): give them different ports")
+    name = reader.read(.id, or: "", "is not a name: use 1 to 64 of A-Z a-z 0-9 . _ -") {
+      Self.isValid(name: $0) ? $0 : nil
     }
+    let raddr = reader.readAddress(.raddr)
+    let haddr = reader.readAddress(.haddr)
+    let advertisedRaddr = Self.advertised(.advertiseRaddr, bound: raddr, by: .raddr, &reader)
+    let advertisedHaddr = Self.advertised(.advertiseHaddr, bound: haddr, by: .haddr, &reader)
+    if let raddr, raddr == haddr {
+      reader.complain("-raddr and -haddr are both \(raddr): give them different ports")
+    }
+    bootstrap = settings[.bootstrap]?.text == "true"
+    joinAddresses = reader.readAddresses(.join)
+    if settings[.data]?.text == "" { reader.complain(.data, "is empty: name a directory") }
+    dataDirectory = settings[.data]?.text ?? "data/\(name)"
+    heartbeat = reader.readDuration(.heartbeat)
+    electionTimeout = reader.readDuration(.electionTimeout)
+    snapshotEntries = reader.readCount(.snapshotEntries)
+    snapshotBytes = reader.readSize(.snapshotBytes)
+    maximumValueSize = reader.readSize(.maxValueSize)
+    maximumConnections = reader.readCount(.maxConnections)
+    let levels = Logger.Level.allCases.map { "\($0)" }.joined(separator: ", ")
+    logLevel = reader.read(.logLevel, or: .info, "is not a level: use one of \(levels)") {
+      Logger.Level($0)
+    }
+    let styles = LogStyle.allCases.map(\.rawValue).joined(separator: " or ")
+    logStyle = reader.read(.logFormat, or: .logfmt, "is not a format: use \(styles)") {
+      LogStyle(rawValue: $0)
+    }
+    guard let raddr, let haddr, let advertisedRaddr, let advertisedHaddr else {
+      throw Invalid(problems: reader.problems)
+    }
+    raftAddress = raddr
+    httpAddress = haddr
+    advertisedRaftAddress = advertisedRaddr
+    advertisedHTTPAddress = advertisedHaddr
+    // A value that could not be read has its own line; no other one follows from it.
+    if reader.problems.isEmpty { checkRanges(&reader) }
+    guard reader.problems.isEmpty else { throw Invalid(problems: reader.problems) }
   }
 
-  /// What depends on several flags.
-  package func check() throws(Invalid) {
-    guard heartbeat > .zero else { throw Invalid("-heartbeat must be at least 1ms") }
-    guard heartbeat * 3 <= electionTimeout else {
-      throw Invalid(
+  private func checkRanges(_ reader: inout SettingReader) {
+    if heartbeat == .zero { reader.complain(.heartbeat, "must be at least 1ms") }
+    if heartbeat * 3 > electionTimeout {
+      reader.complain(
         "-heartbeat is above a third of -election-timeout: a single late heartbeat would cost the "
           + "leader its office; lower one or raise the other")
     }
-    guard electionTimeout <= .seconds(60) else {
-      throw Invalid("-election-timeout is above 60s")
+    if electionTimeout > .seconds(60) { reader.complain(.electionTimeout, "is above 60s") }
+    if !(1...Self.largestValueSize).contains(maximumValueSize) {
+      reader.complain(.maxValueSize, "must be between 1 byte and 7MiB")
     }
-    guard (1...Self.largestValueSize).contains(maximumValueSize) else {
-      throw Invalid("-max-value-size must be between 1 byte and 7MiB")
-    }
-    guard snapshotEntries >= 1, snapshotBytes >= 1 else {
-      throw Invalid("-snapshot-entries and -snapshot-bytes must be at least 1")
+    if snapshotEntries < 1 { reader.complain(.snapshotEntries, "must be at least 1") }
+    if snapshotBytes < 1 { reader.complain(.snapshotBytes, "must be at least 1") }
+    if !(1...1_000_000).contains(maximumConnections) {
+      reader.complain(.maxConnections, "must be between 1 and 1000000")
     }
   }
 
@@ -70,41 +95,29 @@ package struct ServerConfiguration: Sendable {
     let letters = name.utf8
     return (1...Configuration.maximumNameLength).contains(letters.count)
       && letters.allSatisfy { byte in
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-          UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "_"),
-          UInt8(ascii: "-"):
-          true
-        default: false
-        }
+        byte.isLetter || byte.isDigit || byte == UInt8(ascii: ".") || byte == UInt8(ascii: "_")
+          || byte == UInt8(ascii: "-")
       } && name != "." && name != ".."
   }
 
-  package static func address(_ text: String, flag: String) throws(Invalid) -> HostPort {
-    guard let address = HostPort(text), address.port != 0,
-      text.utf8.count <= Configuration.maximumAddressLength
-    else {
-      throw Invalid(
-        "\(flag) '\(text)' is not an address: write host:port, such as 10.0.0.1:8080, [::1]:8080 "
-          + "or :8080")
-    }
-    return address
-  }
-
   private static func advertised(
-    _ text: String?, bound: HostPort, flag: String, of source: String
-  ) throws(Invalid) -> HostPort {
-    guard let text else {
+    _ setting: Setting, bound: HostPort?, by source: Setting, _ reader: inout SettingReader
+  ) -> HostPort? {
+    guard let text = reader.settings[setting]?.text else {
+      guard let bound else { return nil }
       guard bound.isDialable else {
-        throw Invalid(
-          "\(source) \(bound) listens on every address, so others cannot be told where to find "
-            + "this node: add \(flag) HOST:PORT")
+        reader.complain(
+          source,
+          "\(bound) listens on every address, so others cannot be told where to find this node: "
+            + "add -\(setting.name) HOST:PORT")
+        return nil
       }
       return bound
     }
-    let address = try Self.address(text, flag: flag)
+    guard let address = reader.readAddress(setting) else { return nil }
     guard address.isDialable else {
-      throw Invalid("\(flag) \(text) is not an address that others could dial")
+      reader.complain(setting, "\(text) is not an address that others could dial")
+      return nil
     }
     return address
   }

@@ -1,35 +1,78 @@
 import Glibc
 
-/// Log lines and last words, on standard error, one `write` each so that lines of
-/// several processes do not mix.
+/// Last words, on standard error, in one `write` so that lines of several processes do not mix.
 package enum StandardError {
   package static func write(line: String) {
-    var bytes = Array(line.utf8)
-    bytes.append(UInt8(ascii: "\n"))
-    _ = bytes.withUnsafeBytes { Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
+    let bytes = Array(line.utf8) + [UInt8(ascii: "\n")]
+    bytes.withUnsafeBytes { write($0) }
   }
 
-  /// A logger in the form `2026-11-24T04:43:15.123Z info node1: message`.
-  package static func logger(level: Logger.Level, name: String) -> Logger {
-    Logger(level: level) { level, message in
-      write(line: "\(timestamp()) \(level) \(name): \(message)")
+  package static func write(_ bytes: UnsafeRawBufferPointer) {
+    // Nobody can be told when even this fails.
+    _ = Glibc.write(STDERR_FILENO, bytes.baseAddress, bytes.count)
+  }
+
+  /// Whether standard error goes to the journal: systemd names the stream's device and inode in
+  /// `$JOURNAL_STREAM`, which a child may have inherited after redirecting it (systemd.exec(5)).
+  package static var isJournal: Bool {
+    guard let stream = Environment["JOURNAL_STREAM"] else { return false }
+    var info = stat()
+    return fstat(STDERR_FILENO, &info) == 0 && stream == "\(info.st_dev):\(info.st_ino)"
+  }
+}
+
+/// Where the log goes: standard error.
+package final class LogOutput {
+  /// May change at run time.
+  package var style: LogStyle
+  private let node: String
+  private let isJournal: Bool
+  private var line = LogLine()
+  /// The text of the second that was last asked for: lines come in bursts.
+  private var second = (seconds: -1, text: "")
+
+  package init(style: LogStyle, node: String, isJournal: Bool = StandardError.isJournal) {
+    self.style = style
+    self.node = node
+    self.isJournal = isJournal
+  }
+
+  /// A logger that writes here.
+  package func logger(level: Logger.Level) -> Logger {
+    Logger(level: level) { [self] level, area, message in
+      write(level, area: area) { $0.append("msg", message) }
     }
+  }
+
+  /// One line with the fields that `body` appends.
+  package func write(
+    _ level: Logger.Level, area: String, _ body: (inout LogLine) -> Void
+  ) {
+    line.begin(
+      style, level, isJournal: isJournal, time: timestamp(), node: node, area: area)
+    body(&line)
+    StandardError.write(line.finish())
   }
 
   /// The wall clock in UTC, to the millisecond (RFC 3339).
-  private static func timestamp() -> String {
+  private func timestamp() -> String {
     var time = timespec()
     clock_gettime(CLOCK_REALTIME, &time)
-    var parts = tm()
-    gmtime_r(&time.tv_sec, &parts)
-    func padded(_ value: Int, _ width: Int) -> String {
-      let digits = String(value)
-      return String(repeating: "0", count: max(0, width - digits.count)) + digits
+    if time.tv_sec != second.seconds {
+      var parts = tm()
+      gmtime_r(&time.tv_sec, &parts)
+      let date = [
+        padded(Int(parts.tm_year) + 1900, 4), padded(Int(parts.tm_mon) + 1, 2),
+        padded(Int(parts.tm_mday), 2),
+      ]
+      let clock = [parts.tm_hour, parts.tm_min, parts.tm_sec].map { padded(Int($0), 2) }
+      second = (time.tv_sec, date.joined(separator: "-") + "T" + clock.joined(separator: ":"))
     }
-    let date = [Int(parts.tm_year) + 1900, Int(parts.tm_mon) + 1, Int(parts.tm_mday)]
-    let clock = [Int(parts.tm_hour), Int(parts.tm_min), Int(parts.tm_sec)]
-    return date.map { padded($0, 2) }.joined(separator: "-") + "T"
-      + clock.map { padded($0, 2) }.joined(separator: ":") + "."
-      + padded(time.tv_nsec / 1_000_000, 3) + "Z"
+    return "\(second.text).\(padded(time.tv_nsec / 1_000_000, 3))Z"
+  }
+
+  private func padded(_ value: Int, _ width: Int) -> String {
+    let digits = String(value)
+    return String(repeating: "0", count: max(0, width - digits.count)) + digits
   }
 }

@@ -12,6 +12,8 @@ final class Node {
   /// Taken by every start; slow and calm, because two busy cores make a
   /// default election timeout flap.
   var commonFlags = ["-heartbeat", "100ms", "-election-timeout", "1s"]
+  /// Added to the environment of every start.
+  var environment: [String: String] = [:]
   private(set) var process: pid_t?
 
   init(name: String, raftAddress: String, httpAddress: String, directory: String, logPath: String) {
@@ -28,7 +30,8 @@ final class Node {
 
   func start(_ flags: [String]) throws {
     precondition(process == nil, "it runs already")
-    process = try Program.spawn(self.flags + flags, log: logPath, in: "/")
+    process = try Program.spawn(
+      self.flags + flags, log: logPath, in: "/", environment: environment)
   }
 
   /// What every start of it says.

@@ -11,7 +11,9 @@ enum Program {
   }()
 
   /// Starts the binary with its standard error appended to the file at `log`.
-  static func spawn(_ arguments: [String], log: String, in directory: String) throws -> pid_t {
+  static func spawn(
+    _ arguments: [String], log: String, in directory: String, environment: [String: String] = [:]
+  ) throws -> pid_t {
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
     defer { posix_spawn_file_actions_destroy(&actions) }
@@ -19,7 +21,8 @@ enum Program {
     posix_spawn_file_actions_addopen(&actions, 2, log, O_WRONLY | O_CREAT | O_APPEND, 0o644)
     posix_spawn_file_actions_adddup2(&actions, 2, 1)
     // env(1) changes the directory and becomes the binary: the process id stays.
-    let command = ["/usr/bin/env", "-C", directory, path] + arguments
+    let variables = environment.map { "\($0.key)=\($0.value)" }
+    let command = ["/usr/bin/env", "-C", directory] + variables + [path] + arguments
     var texts: [UnsafeMutablePointer<CChar>?] = command.map { strdup($0) } + [nil]
     defer { for text in texts { free(text) } }
     var process: pid_t = 0

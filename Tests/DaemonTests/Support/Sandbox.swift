@@ -83,10 +83,13 @@ final class Sandbox {
   }
 
   /// A run of the binary that is expected to end by itself: its exit code and its last words.
-  func run(_ flags: [String], in directory: String? = nil) throws -> (code: Int32, words: String) {
+  func run(
+    _ flags: [String], in directory: String? = nil, environment: [String: String] = [:]
+  ) throws -> (code: Int32, words: String) {
     let log = "\(self.directory)/run.log"
     unlink(log)
-    let process = try Program.spawn(flags, log: log, in: directory ?? self.directory)
+    let process = try Program.spawn(
+      flags, log: log, in: directory ?? self.directory, environment: environment)
     do {
       return (try Program.wait(for: process), Program.contents(of: log))
     } catch {
