@@ -149,7 +149,7 @@ struct FaultPlanner {
 
 extension World {
   func perform(_ fault: Fault) {
-    trace.note(now, nil, "fault: \(fault)")
+    tell(nil, "fault: \(fault.words)")
     switch fault {
     case .cut(let source, let target): if source != target { cut(source, target) }
     case .mend(let source, let target): mend(source, target)

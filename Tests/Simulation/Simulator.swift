@@ -14,16 +14,33 @@ package struct Simulator {
     package var virtualTime: UInt64
     package var failure: Violation?
     package var marks: Marks
-    package var lines: [String]
     package var operations: Int
 
     package var virtualSeconds: Double { Double(virtualTime) / 1e9 }
   }
 
   private let world: World
+  private let schedule: Schedule
+  /// Told all faults that the seed has planned, in words, before the first of them: a schedule names them
+  /// by their position here.
+  package var didPlan: (([String]) -> Void)?
 
-  package init(seed: UInt64, isRecording: Bool = false) {
-    world = World(seed: seed, isRecording: isRecording)
+  package init(seed: UInt64, schedule: Schedule = Schedule()) {
+    self.schedule = schedule
+    world = World(seed: seed, schedule: schedule)
+  }
+
+  package var hostCount: Int { world.swarm.hostCount }
+  package var clientCount: Int { world.swarm.clientCount }
+  /// How long faults are let loose, in nanoseconds.
+  package var rageTime: UInt64 { schedule.rage ?? world.swarm.safetyTime }
+
+  /// Where to tell of the run while it goes on: every event, or those that make its story.
+  package func listen(
+    trace: ((String) -> Void)? = nil, timeline: ((String) -> Void)? = nil
+  ) {
+    world.trace.sink = trace
+    world.timeline.sink = timeline
   }
 
   package func run() -> Outcome {
@@ -33,7 +50,7 @@ package struct Simulator {
     if world.failure == nil { converge() }
     return Outcome(
       seed: world.seed, trace: world.trace.hash, events: world.eventCount, virtualTime: world.now,
-      failure: world.failure, marks: world.marks, lines: world.trace.lines,
+      failure: world.failure, marks: world.marks,
       operations: world.clients.reduce(0) { $0 + $1.completed.writes + $1.completed.reads })
   }
 
@@ -57,14 +74,16 @@ package struct Simulator {
   private func rage() {
     let start = world.now
     var planner = FaultPlanner(world.swarm, random: world.faultRandom)
-    world.faults = planner.plan(from: start)
+    let plan = planner.plan(from: start)
+    didPlan?(plan.map { "\(Trace.seconds($0.time)) \($0.fault.words)" })
+    world.faults = schedule.faults(of: plan)
     for (index, fault) in world.faults.enumerated() {
       world.queue.schedule(.fault(index), at: fault.time)
     }
     for client in world.clients.indices.dropFirst() {
       world.queue.schedule(.clientStep(client), at: start)
     }
-    world.run(until: start + world.swarm.safetyTime)
+    world.run(until: start + rageTime)
     if world.swarm.isCalm, world.checker.electionCount > 1, world.failure == nil {
       world.fail(.calm, "\(world.checker.electionCount) elections on a calm day")
     }

@@ -1,13 +1,12 @@
 import RaftKV
 
 /// The run in 64 bits: every event and what it led to is folded in, so that two runs are the same if their
-/// hashes are. With recording on, the last events of each node are kept in words as well.
+/// hashes are. Where somebody listens, events are told in words as well.
 struct Trace {
   private(set) var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-  var isRecording = false
-  private(set) var lines: [String] = []
-  /// What a failure shows: enough to see what led to it, little enough to read.
-  private static var keptLines: Int { 4000 }
+  /// Takes every note in words, as it is made.
+  var sink: ((String) -> Void)?
+  var isRecording: Bool { sink != nil }
 
   mutating func fold(_ value: UInt64) {
     var mixed = hash ^ value
@@ -16,10 +15,9 @@ struct Trace {
   }
 
   mutating func note(_ time: UInt64, _ host: Int?, _ text: @autoclosure () -> String) {
-    guard isRecording else { return }
+    guard let sink else { return }
     let who = host.map { "n\($0 + 1)" } ?? "--"
-    lines.append("\(Self.seconds(time)) \(who) \(text())")
-    if lines.count > 2 * Self.keptLines { lines.removeFirst(Self.keptLines) }
+    sink("\(Self.seconds(time)) \(who) \(text())")
   }
 
   /// Seconds with six decimals.

@@ -13,6 +13,7 @@ extension World {
     }
     process.watermarks = replica.raft.watermarks
     observeProgress(host, process)
+    timeline.observe(host, in: self)
     trace.fold(
       replica.raft.currentTerm.rawValue << 40 ^ replica.raft.commitIndex.rawValue << 20
         ^ replica.raft.lastIndex.rawValue ^ replica.appliedIndex.rawValue << 52)

@@ -9,7 +9,7 @@ extension World {
     host.isPoweredOff = false
     host.silentSince = nil
     host.epoch += 1
-    trace.note(now, host.index, "starts, epoch \(host.epoch)")
+    tell(host, "starts, epoch \(host.epoch)")
     do throws(RecoveryError) {
       try createIfNew(host)
       let recovered = try RecoveredNode.open(
@@ -90,7 +90,7 @@ extension World {
   }
 
   private func didNotStart(_ host: Host, _ error: RecoveryError) {
-    trace.note(now, host.index, "does not start: \(error)")
+    tell(host, "does not start: \(error)")
     if host.disk.hasCrashed {
       marks.hit(.crashInRecovery)
       crashDisk(host, losingPower: swarm.has(.powerLoss) && faultRandom.coin(0.5))
@@ -115,7 +115,7 @@ extension World {
   /// machine goes with it.
   func kill(_ host: Host, losingPower: Bool) {
     guard let process = host.process else { return }
-    trace.note(now, host.index, losingPower ? "loses power" : "is killed")
+    tell(host, losingPower ? "loses power" : "is killed")
     trace.fold(0xdead ^ UInt64(host.index))
     host.promise = checker.promise(of: process, host.promise)
     let connections = process.transport.openConnections
@@ -151,7 +151,7 @@ extension World {
 
   /// The node has ended by itself; whether it may have is the question.
   func exit(_ host: Host, _ fatal: FatalError) {
-    trace.note(now, host.index, "exits: \(fatal.message)")
+    tell(host, "exits: \(fatal.message)")
     marks.hit(.exitedOnDiskError)
     guard fatal.exitCode == .diskFailure, swarm.has(.writeErrors) else {
       return fail(.noFatalError, "\(host.name) exits: \(fatal.message)")
@@ -166,7 +166,7 @@ extension World {
     guard host.process != nil else { return }
     host.pauses += 1
     guard host.pauses == 1 else { return }
-    trace.note(now, host.index, "is stopped")
+    tell(host, "is stopped")
     host.silentSince = now
     for connection in host.process?.transport.openConnections ?? [] {
       queue.schedule(
@@ -181,7 +181,7 @@ extension World {
     guard host.isPaused else { return }
     host.pauses -= 1
     guard !host.isPaused, let process = host.process else { return }
-    trace.note(now, host.index, "goes on")
+    tell(host, "goes on")
     host.silentSince = nil
     let waiting = host.inbox
     host.inbox = []

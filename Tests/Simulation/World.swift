@@ -13,6 +13,7 @@ package final class World {
   var clients: [Client] = []
   var checker = Checker()
   var trace = Trace()
+  var timeline = Timeline()
   var marks = Marks()
   var faults: [PlannedFault] = []
   /// One stream per subsystem, so that a draw in one does not reshuffle the others.
@@ -28,16 +29,17 @@ package final class World {
   var reachable: [Int] = []
   var nextValue: UInt64 = 1
 
-  package init(seed: UInt64, isRecording: Bool = false) {
+  package init(seed: UInt64, schedule: Schedule = Schedule()) {
     self.seed = seed
     var random = Random(seed: seed)
-    swarm = Swarm(&random)
+    var swarm = Swarm(&random)
+    schedule.apply(to: &swarm)
+    self.swarm = swarm
     network = SimulatedNetwork(hostCount: swarm.hostCount, random: random.fork())
     processRandom = random.fork()
     clientRandom = random.fork()
     faultRandom = random.fork()
     diskRandom = random.fork()
-    trace.isRecording = isRecording
     var clockRandom = random.fork()
     for index in 0..<swarm.hostCount {
       let rate = swarm.has(.drift) ? 900 + clockRandom.next() % 201 : 1000
@@ -69,7 +71,7 @@ package final class World {
 
   func fail(_ invariant: Invariant, _ message: String) {
     guard failure == nil else { return }
-    trace.note(now, nil, "FAILED \(invariant.rawValue): \(message)")
+    tell(nil, "FAILED \(invariant.rawValue): \(message)")
     failure = Violation(invariant: invariant, message: message, time: now)
   }
 

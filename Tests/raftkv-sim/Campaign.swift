@@ -1,61 +1,86 @@
-import Glibc
 import Simulation
 
-/// Many seeds, one after the other, with a line of progress now and then.
-struct Campaign {
-  private let options: CommandLineTool.Options
-  private var marks = Marks()
+/// Many seeds in several processes, with a line of progress now and then.
+final class Campaign {
+  private let options: Options
+  /// The seeds still to be run: a range, or the lines of a file.
+  private var range: Range<UInt64>
+  private var list: ArraySlice<UInt64>
+
+  private var hits = Array(repeating: false, count: Mark.allCases.count)
   private var seeds = 0
   private var events = 0
   private var virtualSeconds = 0.0
-  private var failures: [UInt64] = []
-  private let start = Campaign.clock()
-  private var lastReport = Campaign.clock()
+  private var failures: [SeedResult] = []
+  private let start = JobRunner.clock()
+  private var lastReport = JobRunner.clock()
 
-  init(_ options: CommandLineTool.Options) { self.options = options }
+  /// Seconds between two lines.
+  private static let reportInterval = 5.0
+  /// Seeds that a worker is given at a time: few, so that all end at about the same time.
+  private static let chunk = 8
+
+  init(_ options: Options, from: UInt64, count: UInt64) {
+    self.options = options
+    let (end, isTooFar) = from.addingReportingOverflow(count)
+    range = from..<(isTooFar ? .max : end)
+    list = []
+  }
+
+  init(_ options: Options, seeds: [UInt64]) {
+    self.options = options
+    range = 0..<0
+    list = seeds[...]
+  }
 
   /// Returns whether every seed passed.
-  mutating func run() -> Bool {
-    for offset in 0..<UInt64(options.count) {
-      if let limit = options.seconds, Self.clock() - start > Double(limit) { break }
-      run(options.from + offset)
-      if Self.clock() - lastReport > 5 { report() }
-    }
-    report()
-    let missing = marks.missing.map { "\($0)" }.joined(separator: " ")
-    if !missing.isEmpty { print("marks never hit: \(missing)") }
-    if !failures.isEmpty {
-      print("failed: " + failures.map { "\($0)" }.joined(separator: " "))
-    }
-    return failures.isEmpty
+  func run() throws -> Bool {
+    var runner = JobRunner(command: CommandLineTool.workerCommand(options), jobs: options.jobs)
+    try runner.run(next: { nextSeeds() }, take: { add($0) }, tick: { reportIfDue() })
+    let missing = zip(Mark.allCases, hits).filter { !$0.1 }.map { "\($0.0)" }
+    if !missing.isEmpty { Output.say("marks never hit: " + missing.joined(separator: " ")) }
+    Output.say(progress)
+    guard !failures.isEmpty else { return true }
+    // One is explained; the others may well be the same.
+    failures.sort { $0.seed < $1.seed }
+    _ = try Replay(failures[0].seed, Schedule(), options).run()
+    Output.say("failed: " + failures.map { "\($0.seed)" }.joined(separator: " "))
+    return false
   }
 
-  private mutating func run(_ seed: UInt64) {
-    // If the code under test traps, the last line says where.
-    CommandLineTool.complain("\rseed \(seed) ")
-    let outcome = Simulator(seed: seed).run()
+  private func nextSeeds() -> [UInt64] {
+    if let limit = options.seconds, JobRunner.clock() - start > Double(limit) { return [] }
+    if !list.isEmpty {
+      defer { list = list.dropFirst(Self.chunk) }
+      return Array(list.prefix(Self.chunk))
+    }
+    defer { range = range.dropFirst(Self.chunk) }
+    return Array(range.prefix(Self.chunk))
+  }
+
+  private func add(_ result: SeedResult) {
     seeds += 1
-    events += outcome.events
-    virtualSeconds += outcome.virtualSeconds
-    marks.add(outcome.marks)
-    guard let failure = outcome.failure else { return }
-    failures.append(seed)
-    print("seed \(seed) FAILED invariant \(failure.invariant.rawValue): \(failure.message)")
-    print("replay: raftkv-sim --seed \(seed)")
+    events += result.events
+    virtualSeconds += result.virtualSeconds
+    for position in hits.indices where result.hasHit(markAt: position) { hits[position] = true }
+    guard let failure = result.failure else { return }
+    failures.append(result)
+    Output.say("seed \(result.seed) \(failure.description)")
+    Output.say("replay: raftkv-sim --seed \(result.seed)")
   }
 
-  private mutating func report() {
-    lastReport = Self.clock()
-    let elapsed = max(lastReport - start, 0.001)
-    print(
-      "seeds \(seeds) failed \(failures.count) virtual \(CommandLineTool.tenths(virtualSeconds / 3600)) h "
-        + "(\(Int(virtualSeconds / elapsed)) x) events/s \(Int(Double(events) / elapsed)) "
-        + "marks \(marks.hitCount)/\(Mark.allCases.count)")
+  private func reportIfDue() {
+    guard JobRunner.clock() - lastReport > Self.reportInterval else { return }
+    lastReport = JobRunner.clock()
+    Output.say(progress)
   }
 
-  private static func clock() -> Double {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+  private var progress: String {
+    let elapsed = max(JobRunner.clock() - start, 0.001)
+    let hours = Output.tenths(virtualSeconds / 3600)
+    let hit = hits.reduce(0) { $0 + ($1 ? 1 : 0) }
+    return "seeds \(seeds) failed \(failures.count) virtual \(hours) h, "
+      + "\(Int(virtualSeconds / elapsed)) h per hour, events/s \(Int(Double(events) / elapsed)), "
+      + "marks \(hit)/\(hits.count)"
   }
 }

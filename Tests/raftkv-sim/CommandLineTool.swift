@@ -1,93 +1,81 @@
 import Glibc
 import Simulation
 
-/// `raftkv-sim --seed S [--trace]` replays one seed; `raftkv-sim --seeds N [--from S] [--seconds T]
-/// [--jobs J]` runs many.
+/// Runs the simulator: one seed, or many.
 enum CommandLineTool {
-  struct Options {
-    var seed: UInt64?
-    var count = 100
-    var from: UInt64 = 1
-    var seconds: Int?
-    var jobs = 1
-    var isTracing = false
-  }
-
-  static let usage = """
-    usage: raftkv-sim --seed S [--trace]
-           raftkv-sim --seeds N [--from S] [--jobs J] [--seconds T]
-
-    """
-
   static func main() {
-    guard let options = parse(Array(CommandLine.arguments.dropFirst())) else {
-      complain(usage)
+    guard let options = Options(Array(CommandLine.arguments.dropFirst())) else {
+      Output.complain(Options.usage)
       exit(64)
     }
+    if options.isWorker {
+      SeedWorker(isTwice: options.isTwice).serve()
+      exit(0)
+    }
+    do {
+      exit(try run(options) ? 0 : 1)
+    } catch {
+      Output.complain("raftkv-sim: \(error)\n")
+      exit(1)
+    }
+  }
+
+  private struct UnreadableFile: Error { var path: String }
+
+  private static func run(_ options: Options) throws -> Bool {
     if let seed = options.seed {
-      exit(replay(seed, isTracing: options.isTracing) ? 0 : 1)
+      let schedule = try options.schedule.map(readSchedule) ?? Schedule()
+      return options.isTracing
+        ? trace(seed, schedule) : try Replay(seed, schedule, options).run()
     }
-    var campaign = Campaign(options)
-    exit(campaign.run() ? 0 : 1)
+    if let path = options.regress {
+      return try Campaign(options, seeds: readSeeds(path)).run()
+    }
+    return try Campaign(options, from: options.from, count: options.count ?? 0).run()
   }
 
-  /// On the error stream, at once: what is still to be seen if the code under test traps.
-  static func complain(_ text: String) {
-    fflush(nil)
-    var text = text
-    text.withUTF8 { _ = write(2, $0.baseAddress, $0.count) }
+  /// In this process and told at once: a debugger finds it here, and a trap loses nothing.
+  private static func trace(_ seed: UInt64, _ schedule: Schedule) -> Bool {
+    let simulator = Simulator(seed: seed, schedule: schedule)
+    simulator.listen(trace: { Output.say($0) })
+    let result = SeedResult(simulator.run())
+    Output.say(result.sentence)
+    return result.failure == nil
   }
 
-  private static func parse(_ arguments: [String]) -> Options? {
-    var options = Options()
-    var rest = arguments[...]
-    while let flag = rest.popFirst() {
-      if flag == "--trace" {
-        options.isTracing = true
-        continue
+  // MARK: Files
+
+  private static func readSchedule(_ path: String) throws -> Schedule {
+    guard let schedule = Schedule(parsing: try read(path)) else { throw UnreadableFile(path: path) }
+    return schedule
+  }
+
+  private static func readSeeds(_ path: String) throws -> [UInt64] {
+    try read(path).split(separator: "\n").compactMap { line -> UInt64? in
+      guard let word = line.prefix(while: { $0 != "#" }).split(separator: " ").first else {
+        return nil
       }
-      guard let value = rest.popFirst().flatMap({ UInt64($0) }) else { return nil }
-      switch flag {
-      case "--seed": options.seed = value
-      case "--seeds": options.count = Int(value)
-      case "--from": options.from = value
-      case "--seconds": options.seconds = Int(value)
-      case "--jobs": options.jobs = max(1, Int(value))
-      default: return nil
-      }
+      guard let seed = UInt64(word) else { throw UnreadableFile(path: path) }
+      return seed
     }
-    return options
   }
 
-  /// Runs one seed; a failure is run again, recorded, to show what led to it.
-  static func replay(_ seed: UInt64, isTracing: Bool = false) -> Bool {
-    let outcome = Simulator(seed: seed, isRecording: isTracing).run()
-    if isTracing { for line in outcome.lines { print(line) } }
-    guard let failure = outcome.failure else {
-      print(
-        "seed \(seed) trace \(hexadecimal(outcome.trace)) events \(outcome.events) virtual "
-          + "\(tenths(outcome.virtualSeconds))s ok")
-      return true
+  private static func read(_ path: String) throws -> String {
+    guard let file = fopen(path, "r") else { throw UnreadableFile(path: path) }
+    defer { fclose(file) }
+    var bytes: [UInt8] = []
+    var chunk = [UInt8](repeating: 0, count: 4096)
+    while case let count = fread(&chunk, 1, chunk.count, file), count > 0 {
+      bytes += chunk[..<count]
     }
-    print(
-      "seed \(seed) trace \(hexadecimal(outcome.trace)) events \(outcome.events) virtual "
-        + "\(tenths(outcome.virtualSeconds))s FAILED invariant \(failure.invariant.rawValue): "
-        + failure.message)
-    print("replay: raftkv-sim --seed \(seed) --trace")
-    if !isTracing {
-      let recorded = Simulator(seed: seed, isRecording: true).run()
-      for line in recorded.lines.suffix(60) { print("  \(line)") }
-    }
-    return false
+    return String(decoding: bytes, as: UTF8.self)
   }
 
-  static func hexadecimal(_ value: UInt64) -> String {
-    let digits = String(value, radix: 16)
-    return String(repeating: "0", count: 16 - digits.count) + digits
-  }
-
-  static func tenths(_ value: Double) -> String {
-    let scaled = Int((value * 10).rounded())
-    return "\(scaled / 10).\(scaled % 10)"
+  /// This very program, as a worker.
+  static func workerCommand(_ options: Options) -> [String] {
+    var path = [CChar](repeating: 0, count: 4096)
+    let count = readlink("/proc/self/exe", &path, path.count - 1)
+    let bytes = path.prefix(max(0, count)).map { UInt8(bitPattern: $0) }
+    return [String(decoding: bytes, as: UTF8.self)] + options.workerArguments
   }
 }

@@ -1,0 +1,67 @@
+/// What the command line asks for.
+struct Options {
+  var seed: UInt64?
+  var schedule: String?
+  var isTracing = false
+  var count: UInt64?
+  var from: UInt64 = 1
+  var regress: String?
+  var seconds: Int?
+  var jobs = 1
+  /// Each seed is run twice, and must give the same trace.
+  var isTwice = false
+  var shrinkSeconds = 30
+  var isWorker = false
+
+  static let usage = """
+    usage: raftkv-sim --seed S [--schedule FILE] [--trace] [--twice] [--shrink-seconds T]
+           raftkv-sim --seeds N [--from S] [--jobs J] [--seconds T] [--twice] [--shrink-seconds T]
+           raftkv-sim --regress FILE [--jobs J] [--twice] [--shrink-seconds T]
+
+    --seed      runs one seed; a failure is shown as a timeline and cut down
+    --schedule  only this much of the seed's run: what a failure was cut down to
+    --trace     tells every event, in this very process
+    --seeds     runs N seeds from S in J processes, beginning no more after T seconds
+    --regress   runs the seeds in FILE, one a line, # for comments
+    --twice     each seed twice: the two traces must be the same
+
+    """
+
+  /// Nil where the arguments make no sense.
+  init?(_ arguments: [String]) {
+    var rest = arguments[...]
+    while let flag = rest.popFirst() {
+      switch flag {
+      case "--trace": isTracing = true
+      case "--twice": isTwice = true
+      case "--worker": isWorker = true
+      case "--schedule", "--regress":
+        guard let path = rest.popFirst() else { return nil }
+        if flag == "--schedule" { schedule = path } else { regress = path }
+      default:
+        guard let value = rest.popFirst().flatMap({ UInt64($0) }), set(flag, value) else {
+          return nil
+        }
+      }
+    }
+    let modes = [seed != nil, count != nil, regress != nil, isWorker]
+    guard modes.reduce(0, { $0 + ($1 ? 1 : 0) }) == 1 else { return nil }
+    if schedule != nil || isTracing, seed == nil { return nil }
+  }
+
+  private mutating func set(_ flag: String, _ value: UInt64) -> Bool {
+    switch flag {
+    case "--seed": seed = value
+    case "--seeds": count = value
+    case "--from": from = value
+    case "--seconds": seconds = Int(clamping: value)
+    case "--jobs" where 1...256 ~= value: jobs = Int(value)
+    case "--shrink-seconds": shrinkSeconds = Int(clamping: value)
+    default: return false
+    }
+    return true
+  }
+
+  /// Of a worker for these options.
+  var workerArguments: [String] { ["--worker"] + (isTwice ? ["--twice"] : []) }
+}
