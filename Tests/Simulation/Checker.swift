@@ -4,7 +4,7 @@ import RaftKV
 package enum Invariant: String, Sendable {
   case oneLeaderPerTerm, logMatching, committedPrefix, leaderCompleteness, stateMachineSafety
   case durability, oneVotePerTerm, monotone, matchIndex, configurationStep, leaseBound, bounds
-  case snapshotEquality, linearizability, staleReads, oneReplyPerRequest
+  case snapshotEquality, linearizability, staleReads, oneReplyPerRequest, http
   case recovery, noFatalError, calm, liveness, convergence
 }
 

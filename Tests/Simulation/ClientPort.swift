@@ -39,11 +39,14 @@ package final class ClientPort: ReplySink {
   private unowned let world: World
   private let host: Int
   private let epoch: Int
-  unowned var replica: Process.Node!
+  private unowned var replica: Process.Node!
   private var held: [Request] = []
   private var mustResume = false
-  /// What was answered in this turn; judged and sent at its end.
+  /// What the replica has answered in this turn; judged at its end.
   var answers: [(Request, Answer)] = []
+  /// What goes to the clients at the turn's end: the same, unless HTTP lies between.
+  var deliveries: [(Request, Answer)] = []
+  private var http: HTTPPort?
   /// Requests that wait for their reply. Linear: a handful.
   private var pending: [Request] = []
 
@@ -51,14 +54,23 @@ package final class ClientPort: ReplySink {
     self.world = world
     self.host = host
     self.epoch = epoch
+    if world.swarm.speaksHTTP {
+      http = HTTPPort(world, self, host: host, epoch: epoch)
+    }
+  }
+
+  func serve(_ replica: Process.Node) {
+    self.replica = replica
+    http?.replica = replica
   }
 
   func handle(_ request: Request) {
+    if let http { return http.send(request) }
     let token = RequestToken(
       connection: UInt32(request.client), generation: UInt32(epoch),
       sequence: UInt32(request.sequence))
     switch offer(request, token) {
-    case .reply(let reply): answers.append((request, answer(reply)))
+    case .reply(let reply): didAnswer(request, reply)
     case .pending: pending.append(request)
     case .hold: held.append(request)
     }
@@ -70,9 +82,7 @@ package final class ClientPort: ReplySink {
       switch request.action {
       case .get(let level): return replica.handle(.get(key: key, level: level), token: token)
       case .put(let value, let size):
-        var bytes = [UInt8](repeating: UInt8(truncatingIfNeeded: value), count: size)
-        bytes.withUnsafeMutableBytes { $0.storeBytes(of: value.littleEndian, as: UInt64.self) }
-        return bytes.withUnsafeBytes { value in
+        return Request.valueBytes(value, size: size).withUnsafeBytes { value in
           replica.handle(.put(key: key, value: value), token: token)
         }
       case .delete: return replica.handle(.delete(key: key), token: token)
@@ -92,6 +102,7 @@ package final class ClientPort: ReplySink {
   // MARK: ReplySink
 
   package func reply(_ reply: Reply, to token: RequestToken) {
+    if let http { return http.reply(reply, to: token) }
     guard
       let position = pending.firstIndex(where: {
         $0.client == Int(token.connection) && $0.sequence == Int(token.sequence)
@@ -99,13 +110,23 @@ package final class ClientPort: ReplySink {
     else {
       return world.fail(.oneReplyPerRequest, "a reply for nobody: \(token)")
     }
-    answers.append((pending.remove(at: position), answer(reply)))
+    didAnswer(pending.remove(at: position), reply)
   }
 
-  package func resumeHeldRequests() { mustResume = true }
+  private func didAnswer(_ request: Request, _ reply: Reply) {
+    let answer = answer(reply)
+    answers.append((request, answer))
+    deliveries.append((request, answer))
+  }
 
-  /// After the turn: offers again what was held. Returns whether anything was.
-  func resumeHeld() -> Bool {
+  package func resumeHeldRequests() {
+    if let http { http.resumeHeldRequests() } else { mustResume = true }
+  }
+
+  /// After the turn: answers go out, and what was held is offered again. Returns whether the
+  /// replica was asked anything.
+  func endTurn() -> Bool {
+    if let http { return http.endTurn() }
     guard mustResume else { return false }
     mustResume = false
     let offered = held
@@ -114,7 +135,7 @@ package final class ClientPort: ReplySink {
     return !offered.isEmpty
   }
 
-  private func answer(_ reply: Reply) -> Answer {
+  func answer(_ reply: Reply) -> Answer {
     switch reply {
     case .value(let entry, let staleness):
       let id = withExtendedLifetime(entry) {

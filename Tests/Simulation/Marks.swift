@@ -11,6 +11,7 @@ package enum Mark: Int, CaseIterable, Sendable {
   case recoveredFromSnapshot, recoveredBehindCommit
   case diskHung, diskFull
   case committedOldTerm
+  case httpPipelined, httpContinued, httpRefused
 }
 
 package struct Marks: Sendable {

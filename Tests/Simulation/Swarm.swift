@@ -37,6 +37,8 @@ struct Swarm {
   var snapshotBytes = 64 << 20
   var keptTailBytes = 1 << 20
   var valueSizes: [Int] = [8]
+  /// Clients send bytes, instead of calling what HTTP would call.
+  var speaksHTTP = false
 
   func has(_ feature: Feature) -> Bool { features & (1 << UInt64(feature.rawValue)) != 0 }
 
@@ -65,6 +67,7 @@ struct Swarm {
     features = chosen
     chooseRates(&random)
     chooseSizes(&random)
+    speaksHTTP = random.coin(0.2)
   }
 
   private mutating func chooseRates(_ random: inout Random) {

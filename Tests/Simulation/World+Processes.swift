@@ -54,7 +54,7 @@ extension World {
     let transport = SimulatedTransport(self, host: host.index, epoch: host.epoch)
     let port = ClientPort(self, host: host.index, epoch: host.epoch)
     transport.replica = replica
-    port.replica = replica
+    port.serve(replica)
     replica.transport = transport
     replica.replies = port
     host.makesCluster = false

@@ -14,12 +14,15 @@ package final class World {
   var checker = Checker()
   var trace = Trace()
   var timeline = Timeline()
+  /// What processes read from their clients' sockets lies here.
+  private(set) lazy var guarded = GuardedBytes()
   var marks = Marks()
   var faults: [PlannedFault] = []
   /// One stream per subsystem, so that a draw in one does not reshuffle the others.
   var processRandom: Random
   var clientRandom: Random
   var faultRandom: Random
+  var httpRandom: Random
   private var diskRandom: Random
   package private(set) var failure: Violation?
   package private(set) var eventCount = 0
@@ -40,6 +43,7 @@ package final class World {
     clientRandom = random.fork()
     faultRandom = random.fork()
     diskRandom = random.fork()
+    httpRandom = random.fork()
     var clockRandom = random.fork()
     for index in 0..<swarm.hostCount {
       let rate = swarm.has(.drift) ? 900 + clockRandom.next() % 201 : 1000
@@ -221,7 +225,7 @@ package final class World {
     repeat {
       process.wantsTurn = false
       process.replica.endTurn()
-      if process.port.resumeHeld() { process.wantsTurn = true }
+      if process.port.endTurn() { process.wantsTurn = true }
       rounds += 1
     } while process.wantsTurn && rounds < 32 && process.fatal == nil && !host.disk.hasCrashed
     observe(host, process)
@@ -240,13 +244,10 @@ package final class World {
   }
 
   private func sendAnswers(_ process: Process) {
-    guard !process.port.answers.isEmpty else { return }
-    let answers = process.port.answers
+    for (request, answer) in process.port.answers { judge(answer, to: request) }
     process.port.answers.removeAll(keepingCapacity: true)
-    for (request, answer) in answers {
-      judge(answer, to: request)
-      self.answer(request, answer)
-    }
+    for (request, answer) in process.port.deliveries { self.answer(request, answer) }
+    process.port.deliveries.removeAll(keepingCapacity: true)
   }
 
   private func armWake(_ host: Host, _ process: Process) {
