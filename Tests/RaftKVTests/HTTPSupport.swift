@@ -26,6 +26,8 @@ final class ScriptedHandler: RequestHandler {
     case .join(let name, let raft, let http): return "join \(name) \(raft) \(http ?? "-")"
     case .remove(let name, let force): return "remove \(name) \(force)"
     case .status: return "status"
+    case .live: return "live"
+    case .ready(let level): return "ready \(level)"
     }
   }
 }

@@ -26,6 +26,9 @@ extension Response {
       guard self.status == 200 else { return "200 is due" }
       return isHead || text.contains("\"term\":\(status.term),")
         ? nil : "the term is \(status.term)"
+    case .healthy(let status, _):
+      return self.status == 200 && (isHead || text.hasPrefix("{\"status\":\"\(status)\""))
+        ? nil : "it is \(status)"
     case .redirect(_, let address):
       return mismatch(307, code: "not_leader", isHead)
         ?? mismatch("location", "http://\(address)\(target)")

@@ -7,6 +7,10 @@ package enum ClientRequest {
   case join(name: String, raftAddress: String, httpAddress: String?)
   case remove(name: String, force: Bool)
   case status
+  /// Does the loop turn?
+  case live
+  /// Should this node be asked? `level` is `stale` for reads of that level, `default` for all else.
+  case ready(level: ReadLevel)
 }
 
 package enum ReadLevel: UInt8, Sendable {
@@ -49,6 +53,8 @@ package enum Reply {
   case removed(name: String, at: LogIndex)
   /// Indirect: the one large payload must not widen every waiting reply.
   indirect case status(Status)
+  /// What a load balancer or a supervisor wants to hear, with the reason.
+  case healthy(status: StaticString, reason: String)
   /// Not accepted here: the leader's name and replicated HTTP address.
   case redirect(leader: String, address: String)
   case failure(Failure)

@@ -50,6 +50,12 @@ struct ResponseWriter: ~Copyable {
     case .status(let status):
       writeStatus(status)
       finish(200, context, to: &output)
+    case .healthy(let status, let reason):
+      writeBody("{\"status\":\"")
+      body.append(status)
+      body.append("\",\"reason\":" as StaticString)
+      body.append(json: reason)
+      finish(200, context, to: &output)
     case .redirect(let leader, let address):
       writeRedirect(leader, address, context, target, to: &output)
     case .failure(let failure):

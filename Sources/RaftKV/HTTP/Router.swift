@@ -10,7 +10,17 @@ enum Route {
 }
 
 struct Router {
-  private enum Path { case key, join, remove, status }
+  private enum Path {
+    case key, join, remove, status, live, ready
+
+    var methods: MethodSet {
+      switch self {
+      case .key: .key
+      case .join, .remove: .membership
+      case .status, .live, .ready: .status
+      }
+    }
+  }
 
   /// Keys that needed decoding lie in `decoded`, and in the bytes otherwise.
   static func route(
@@ -32,8 +42,7 @@ struct Router {
     let query = bytes.slice(head.query)
     guard PercentCoding.isValid(path), PercentCoding.isValid(query) else { throw .badEscape }
     guard let found = self.path(path) else { throw .pathNotFound }
-    let allowed: MethodSet =
-      found == .key ? .key : found == .status ? .status : .membership
+    let allowed = found.methods
     if head.method == .options { throw .options(allowed) }
     guard allowed.contains(MethodSet(rawValue: 1 << methodBit(head.method))) else {
       throw .methodNotAllowed(allowed)
@@ -43,6 +52,8 @@ struct Router {
     case .join: return .request(try join(query, &decoded))
     case .remove: return .request(try remove(query, &decoded))
     case .status: return .request(.status)
+    case .live: return .request(.live)
+    case .ready: return .request(.ready(level: try level(query)))
     }
   }
 
@@ -51,6 +62,8 @@ struct Router {
       return .key
     }
     if PercentCoding.equals(path: path, "/status") { return .status }
+    if PercentCoding.equals(path: path, "/livez") { return .live }
+    if PercentCoding.equals(path: path, "/readyz") { return .ready }
     if PercentCoding.equals(path: path, "/join") { return .join }
     if PercentCoding.equals(path: path, "/remove") { return .remove }
     return nil
@@ -81,6 +94,17 @@ struct Router {
     case .delete: return .request(.delete(key: bytes))
     default: return .request(.get(key: bytes, level: level ?? .leaseBound))
     }
+  }
+
+  private static func level(_ query: UnsafeRawBufferPointer) throws(Failure) -> ReadLevel {
+    var parameters = QueryParameters(query)
+    var level: ReadLevel?
+    while let (name, value) = parameters.next() {
+      guard PercentCoding.equals(query: name, "level") else { continue }
+      guard level == nil else { throw repeated("level") }
+      level = try readLevel(value)
+    }
+    return level ?? .leaseBound
   }
 
   private static func readLevel(_ value: UnsafeRawBufferPointer) throws(Failure) -> ReadLevel {

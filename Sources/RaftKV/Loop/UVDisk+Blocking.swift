@@ -56,6 +56,7 @@ extension UVDisk {
       if count == 0 { break }
       done += count
     }
+    didRead?()
     return done
   }
 

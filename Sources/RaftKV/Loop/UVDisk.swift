@@ -17,6 +17,8 @@ package final class UVDisk: Disk {
   let fragmentSize: Int
   private var lockFile: DirectoryLock?
   private var files: [FileID: OpenFile] = [:]
+  /// Called in the course of long blocking reads: a start that replays much is still alive.
+  package var didRead: (() -> Void)?
   /// Numbers are not used again, so that an operation on a closed file is always noticed.
   private var lastFile: Int32 = 0
 

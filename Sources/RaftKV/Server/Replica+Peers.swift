@@ -139,6 +139,7 @@ extension Replica: TransportDelegate {
     }
     raft.receive(envelope, at: now, into: &effects)
     performLogEdits(records: payload, chunk: payload)
+    noteLeaderCommit(envelope)
   }
 
   package func didConnect(_ peer: NodeID, hello: Hello) {

@@ -5,6 +5,8 @@ extension Replica: RequestHandler {
     now = clock()
     switch request {
     case .status: return .reply(.status(status()))
+    case .live: return .reply(liveness)
+    case .ready(let level): return .reply(readiness(level))
     case .get(let key, .stale): return .reply(read(key, staleness: staleness()))
     case .get(let key, .leaseBound): return readUnderLease(key, token)
     case .get(let key, .consistent): return readByRound(key, token)

@@ -15,6 +15,21 @@ extension Replica {
         && hasBeenMember)
   }
 
+  /// For `systemctl status`, in one line.
+  package var summary: String {
+    if isStopping { return "Hands over and stops." }
+    switch roleDescription {
+    case "waiting": return "In no cluster yet: waits to be joined."
+    case "removed": return "Was removed from its cluster."
+    case "leader":
+      let count = raft.configuration.members.count
+      return "Leads in term \(raft.currentTerm), \(count) member\(count == 1 ? "" : "s")."
+    case let role where raft.configuration.contains(raft.leader):
+      return "Is \(role) of \(nameOf(raft.leader)) in term \(raft.currentTerm)."
+    default: return "Knows no leader in term \(raft.currentTerm)."
+    }
+  }
+
   private var roleDescription: String {
     if raft.role == .leader { return "leader" }
     if isRemoved { return "removed" }

@@ -21,6 +21,7 @@ extension Replica {
       guard (hasWork || hasApplied) && rounds < Self.maximumRounds else { break }
     } while !hasFailed
     if rounds == Self.maximumRounds { requestAnotherTurn() }
+    stepCommitMarks()
     expireWrites()
     expireReads()
     resumeHeldIfSettled()

@@ -45,10 +45,13 @@ package final class Replica<D: Disk, T: Transport, Replies: ReplySink> {
   var isInOtherCluster = false
   package internal(set) var isStopping = false
 
+  /// For `/readyz`.
+  var commitMarks = CommitMarks()
+
   // MARK: Turn
 
   /// The clock as of the last event.
-  var now: Instant
+  package internal(set) var now: Instant
   var timer = TimerJudgement.idle
   /// One late wake-up was put down to a pause; the next one counts.
   var hasExcusedStall = false

@@ -1,6 +1,12 @@
 /// SIGHUP: the configuration file is read again, and what can change while the node runs does.
 extension Server {
   func reload() {
+    reports.isReloading()
+    readFileAgain()
+    reports.hasReloaded()
+  }
+
+  private func readFileAgain() {
     guard let file = sources.file else {
       return logger.info("SIGHUP: there is no configuration file (-config) to read again")
     }

@@ -17,6 +17,7 @@ package final class Server {
   private var gate: RequestGate!
   private var joiner: Joiner?
   private var timer: Timer!
+  let reports = ServiceReports(ServiceNotifier.fromEnvironment())
   private var stopDeadline: Instant?
   private var signals: [SignalWatcher] = []
   private var outcome: FatalError?
@@ -49,16 +50,25 @@ package final class Server {
 
   /// Runs until the node is told to stop (returns) or has to (throws).
   package func run() throws(FatalError) {
+    do throws(FatalError) { try runToEnd() } catch {
+      reports.hasFailed(error)
+      throw error
+    }
+  }
+
+  private func runToEnd() throws(FatalError) {
     descriptors = ProcessLimits.raiseOpenFiles()
     let disk = try openDirectory()
     let raftAddresses = try resolve(configuration.raftAddress, flag: "-raddr")
     let httpAddresses = try resolve(configuration.httpAddress, flag: "-haddr")
     try createIfNew(disk, raftAddresses)
+    disk.didRead = { [loop, reports] in reports.isReplaying(at: loop.now) }
     let recovered: RecoveredNode<UVDisk>
     do throws(RecoveryError) {
       recovered = try RecoveredNode.open(
         disk, limits: LogLimits(), random: random.fork(), clock: { EventLoop.now }, logger: logger)
     } catch { throw FatalError(error) }
+    disk.didRead = nil
     compose(recovered)
     try listen(raftAddresses, flag: "-raddr", configuration.raftAddress) {
       addresses throws(LoopError) in
@@ -210,9 +220,16 @@ package final class Server {
     if gate.hasAsked { loop.requestAnotherTurn() }
     stepStop()
     warnOfLongTurn()
-    var deadline = replica.nextDeadline
+    reports.endTurn(reportedState, at: replica.now) { replica.summary }
+    var deadline = min(replica.nextDeadline, reports.deadline)
     if let stopDeadline { deadline = min(deadline, stopDeadline) }
     timer.arm(at: deadline)
+  }
+
+  private var reportedState: ServiceReports.Told {
+    ServiceReports.Told(
+      role: replica.raft.role, term: replica.raft.currentTerm, leader: replica.raft.leader,
+      configuration: replica.raft.configurations.currentIndex, isStopping: replica.isStopping)
   }
 
   /// Each record above the threshold is told, so that a node that stalls
@@ -236,6 +253,7 @@ package final class Server {
       signals = try Signals.watchForStop(loop) { [unowned self] in didReceiveStop() }
       signals.append(try Signals.watchForReload(loop) { [unowned self] in reload() })
     } catch { logger.warning("signals cannot be watched: \(error)") }
+    reports.isReady(at: loop.now)
     if replica.isWaiting || replica.isLearner {
       if configuration.joinAddresses.isEmpty {
         logger.info("in no cluster yet: waits to be joined (GET /join on a member)")
@@ -254,6 +272,7 @@ package final class Server {
   private func didReceiveStop() {
     guard stopDeadline == nil else { ProcessExit.now(ExitCode.success.rawValue) }
     logger.info("stopping")
+    reports.isStopping()
     stopDeadline = loop.now + Self.stopTime
     joiner?.stop()
     http.stopListening()
