@@ -54,8 +54,14 @@ struct OrderedMapTests {
     }
   }
 
-  /// Short keys of few letters, among them zero bytes: many prefixes, ties and extensions.
+  /// Short keys of few letters, among them zero bytes: many prefixes, ties and extensions. And long ones
+  /// that begin alike, which nodes leave out of their digests.
   private func randomKey(_ random: inout Random) -> [UInt8] {
+    if Int.random(in: 0..<4, using: &random) == 0 {
+      let alike = Array("/service/web/instances/".utf8)
+      return alike.prefix(Int.random(in: 20...alike.count, using: &random))
+        + numberedKey(Int.random(in: 0..<500, using: &random))
+    }
     if Bool.random(using: &random) {
       return numberedKey(Int.random(in: 0..<2000, using: &random))
     }

@@ -1,13 +1,16 @@
 /// The order of keys: bytes, lexicographically; a key comes before its extensions.
 enum KeyOrder {
-  /// The first eight bytes as a big-endian number, a short key padded with zeros. So a smaller
-  /// prefix means a smaller key, and equal prefixes mean that the keys themselves must be compared.
-  static func prefix(of key: UnsafeRawBufferPointer) -> UInt64 {
-    if key.count >= 8 { return UInt64(bigEndian: key.loadUnaligned(as: UInt64.self)) }
-    var prefix: UInt64 = 0
-    for byte in key { prefix = prefix << 8 | UInt64(byte) }
-    // A shift by 64 yields zero: the prefix of the empty key.
-    return prefix << UInt64(8 * (8 - key.count))
+  /// The eight bytes from `offset` on as a big-endian number, padded with zeros behind the key's end.
+  /// Among keys that share their first `offset` bytes a smaller digest means a smaller key, and equal
+  /// digests mean that the keys themselves must be compared.
+  static func digest(of key: UnsafeRawBufferPointer, from offset: Int) -> UInt64 {
+    if offset + 8 <= key.count {
+      return UInt64(bigEndian: key.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
+    }
+    guard offset < key.count else { return 0 }
+    var digest: UInt64 = 0
+    for position in offset..<key.count { digest = digest << 8 | UInt64(key[position]) }
+    return digest << UInt64(8 * (8 - (key.count - offset)))
   }
 
   /// Negative, zero or positive, as `left` comes before, equals or comes after `right`.

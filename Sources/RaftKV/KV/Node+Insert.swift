@@ -2,7 +2,6 @@ extension Node {
   /// One insertion on its way down the tree.
   struct Insertion {
     let entry: Entry
-    let prefix: UInt64
     /// The key is above all others: no search is needed.
     let isAppend: Bool
     var replaced: Entry?
@@ -21,16 +20,15 @@ extension Node {
   }
 
   private func insertEntry(_ insertion: inout Insertion) -> Split? {
-    let (entry, prefix) = (insertion.entry, insertion.prefix)
-    let (slot, isFound) =
-      insertion.isAppend ? (count, false) : search(entry.key, prefix: prefix)
+    let entry = insertion.entry
+    let (slot, isFound) = insertion.isAppend ? (count, false) : search(entry.key)
     if isFound {
       insertion.replaced = keys[slot]
       keys[slot] = entry
       return nil
     }
     guard count == Node.capacity else {
-      insertKey(entry, prefix: prefix, at: slot)
+      insertKey(entry, at: slot)
       return nil
     }
     let right = Node.make(height: 0)
@@ -38,17 +36,15 @@ extension Node {
     let middle = slot == count ? count : count / 2
     moveKeys(from: middle, to: right)
     if slot > middle || right.count == 0 {
-      right.insertKey(entry, prefix: prefix, at: slot - middle)
+      right.insertKey(entry, at: slot - middle)
     } else {
-      insertKey(entry, prefix: prefix, at: slot)
+      insertKey(entry, at: slot)
     }
     return Split(separator: Node.separator(keys[count - 1], right.keys[0]), right: right)
   }
 
   private func insertBelow(_ insertion: inout Insertion) -> Split? {
-    let slot =
-      insertion.isAppend
-      ? childCount - 1 : childSlot(for: insertion.entry.key, prefix: insertion.prefix)
+    let slot = insertion.isAppend ? childCount - 1 : childSlot(for: insertion.entry.key)
     guard let split = Node.insert(&insertion, into: &children[slot]) else { return nil }
     guard childCount == Node.capacity else {
       insert(split, at: slot)
@@ -71,7 +67,7 @@ extension Node {
 
   /// Takes in what the child in `slot` handed up.
   func insert(_ split: Split, at slot: Int) {
-    insertKey(split.separator, prefix: KeyOrder.prefix(of: split.separator.key), at: slot)
+    insertKey(split.separator, at: slot)
     insertChild(split.right, at: slot + 1)
   }
 

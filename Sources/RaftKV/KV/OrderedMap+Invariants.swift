@@ -16,7 +16,12 @@ extension OrderedMap {
   private func violation(in node: Node, isRoot: Bool, low: Entry?, high: Entry?) -> String? {
     for slot in 0..<node.count {
       let key = node.keys[slot].key
-      if node.prefixes[slot] != KeyOrder.prefix(of: key) { return "prefixes belong to keys" }
+      if KeyOrder.commonCount(node.keys[0].key, key) < node.sharedCount {
+        return "keys share what they are said to"
+      }
+      if node.digests[slot] != KeyOrder.digest(of: key, from: node.sharedCount) {
+        return "digests belong to keys"
+      }
       if let low, KeyOrder.compare(key, low.key) < 0 { return "keys are not below their separator" }
       if let high, KeyOrder.compare(key, high.key) >= 0 {
         return "keys are below the next separator"

@@ -15,13 +15,12 @@ extension OrderedMap: Sequence {
         descend()
         return
       }
-      let prefix = KeyOrder.prefix(of: start)
       while leaf.height > 0 {
-        let slot = leaf.childSlot(for: start, prefix: prefix)
+        let slot = leaf.childSlot(for: start)
         path.append((leaf, slot))
         leaf = leaf.children[slot]
       }
-      slot = leaf.search(start, prefix: prefix).slot
+      slot = leaf.search(start).slot
     }
 
     package mutating func next() -> Entry? {

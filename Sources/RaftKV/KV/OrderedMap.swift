@@ -15,11 +15,9 @@ package struct OrderedMap {
   package var height: Int { root.height + 1 }
 
   package func find(_ key: UnsafeRawBufferPointer) -> Entry? {
-    let prefix = KeyOrder.prefix(of: key)
     var node = root
-    while node.height > 0 { node = node.children[node.childSlot(for: key, prefix: prefix)] }
-    let (slot, isFound) = node.search(key, prefix: prefix)
-    return isFound ? node.keys[slot] : nil
+    while node.height > 0 { node = node.children[node.childSlot(for: key)] }
+    return node.find(key).map { node.keys[$0] }
   }
 
   /// Puts `entry` in its key's place; returns what was there.
@@ -43,8 +41,7 @@ package struct OrderedMap {
 
   @discardableResult
   private mutating func insert(_ entry: Entry, isAppend: Bool) -> Entry? {
-    let prefix = KeyOrder.prefix(of: entry.key)
-    var insertion = Node.Insertion(entry: entry, prefix: prefix, isAppend: isAppend)
+    var insertion = Node.Insertion(entry: entry, isAppend: isAppend)
     if let split = Node.insert(&insertion, into: &root) {
       let branch = Node.make(height: root.height + 1)
       branch.insertChild(root, at: 0)
@@ -60,7 +57,7 @@ package struct OrderedMap {
   @discardableResult
   package mutating func remove(_ key: UnsafeRawBufferPointer) -> Entry? {
     guard find(key) != nil else { return nil }
-    var removal = Node.Removal(key: key, prefix: KeyOrder.prefix(of: key))
+    var removal = Node.Removal(key: key)
     Node.remove(&removal, from: &root)
     if root.height > 0 && root.childCount == 1 { root = root.children[0] }
     nodesCopied += removal.nodesCopied
