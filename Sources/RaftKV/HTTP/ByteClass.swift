@@ -86,6 +86,10 @@ extension UnsafeRawBufferPointer {
 
   func firstIndex(of byte: UInt8, in range: Range<Int>) -> Int? {
     var index = range.lowerBound
+    while index + 8 <= range.upperBound {
+      if let offset = word(at: index).firstIndex(of: byte) { return index + offset }
+      index += 8
+    }
     while index < range.upperBound {
       if self[index] == byte { return index }
       index += 1
@@ -101,4 +105,37 @@ extension UnsafeRawBufferPointer {
     while upper > lower, self[upper - 1] == .space || self[upper - 1] == .tab { upper -= 1 }
     return lower..<upper
   }
+}
+
+extension UnsafeRawBufferPointer {
+  /// The eight bytes from `offset` on; they must be there.
+  func word(at offset: Int) -> ByteWord {
+    ByteWord(bits: loadUnaligned(fromByteOffset: offset, as: UInt64.self).littleEndian)
+  }
+}
+
+/// Eight bytes that are asked at once. Each question is answered by a subtraction that borrows into
+/// the top bit of a byte that is small enough; answers are exact for the word as a whole, and for
+/// its first byte that fits.
+struct ByteWord {
+  let bits: UInt64
+
+  private static let ones: UInt64 = 0x0101_0101_0101_0101
+  private static let tops: UInt64 = 0x8080_8080_8080_8080
+
+  private static func zeroes(in bits: UInt64) -> UInt64 { (bits &- ones) & ~bits & tops }
+
+  func has(_ byte: UInt8) -> Bool { Self.zeroes(in: bits ^ Self.ones &* UInt64(byte)) != 0 }
+
+  func firstIndex(of byte: UInt8) -> Int? {
+    let found = Self.zeroes(in: bits ^ Self.ones &* UInt64(byte))
+    return found == 0 ? nil : found.trailingZeroBitCount / 8
+  }
+
+  /// `limit` is at most 0x80.
+  func hasByte(below limit: UInt8) -> Bool {
+    (bits &- Self.ones &* UInt64(limit)) & ~bits & Self.tops != 0
+  }
+
+  var isASCII: Bool { bits & Self.tops == 0 }
 }

@@ -12,11 +12,27 @@ struct FieldLine {
     guard colon > 0, colon < line.count, line[colon] == UInt8(ascii: ":") else {
       throw .badRequest("bad_field", "A header field is not of the form `name: value`.")
     }
-    for index in colon + 1..<line.count where !line[index].isFieldValue {
+    guard Self.isValue(line, from: colon + 1) else {
       throw .badRequest("bad_field", "A header field's value holds a control character.")
     }
     name = line.slice(0..<colon)
     value = line.slice(line.trimmed(colon + 1..<line.count))
+  }
+
+  private static func isValue(_ line: UnsafeRawBufferPointer, from start: Int) -> Bool {
+    var index = start
+    while index < line.count {
+      if index + 8 <= line.count {
+        let word = line.word(at: index)
+        if !word.hasByte(below: 0x20), !word.has(0x7f) {
+          index += 8
+          continue
+        }
+      }
+      guard line[index].isFieldValue else { return false }
+      index += 1
+    }
+    return true
   }
 
   enum Known { case host, connection, contentLength, transferEncoding, expect, other }

@@ -61,7 +61,7 @@ package final class HTTPConnection<Handler: RequestHandler> {
   package let id: UInt32
   package let generation: UInt32
   var limits: HTTPLimits
-  unowned let handler: Handler
+  let handler: Handler
   let scratch: RequestScratch
 
   var parser = RequestParser()

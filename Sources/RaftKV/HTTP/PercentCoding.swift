@@ -3,22 +3,20 @@ enum PercentCoding {
   /// Whether every `%` begins an escape.
   static func isValid(_ bytes: UnsafeRawBufferPointer) -> Bool {
     var index = 0
-    while index < bytes.count {
-      if bytes[index] == UInt8(ascii: "%") {
-        guard index + 2 < bytes.count, bytes[index + 1].hexadecimalValue != nil,
-          bytes[index + 2].hexadecimalValue != nil
-        else { return false }
-        index += 3
-      } else {
-        index += 1
-      }
+    while let escape = bytes.firstIndex(of: UInt8(ascii: "%"), in: index..<bytes.count) {
+      guard escape + 2 < bytes.count, bytes[escape + 1].hexadecimalValue != nil,
+        bytes[escape + 2].hexadecimalValue != nil
+      else { return false }
+      index = escape + 3
     }
     return true
   }
 
   /// Whether decoding a query's piece would change it.
   static func isEncoded(_ bytes: UnsafeRawBufferPointer) -> Bool {
-    bytes.contains { $0 == UInt8(ascii: "%") || $0 == UInt8(ascii: "+") }
+    let all = 0..<bytes.count
+    return bytes.firstIndex(of: UInt8(ascii: "%"), in: all) != nil
+      || bytes.firstIndex(of: UInt8(ascii: "+"), in: all) != nil
   }
 
   /// Appends the decoded bytes of a query's piece, in which a `+` is a space, as forms write it.
@@ -37,7 +35,9 @@ enum PercentCoding {
 
   /// Whether the piece of a query decodes to `text`.
   static func equals(query bytes: UnsafeRawBufferPointer, _ text: StaticString) -> Bool {
-    equals(bytes, text) { byte in
+    // Hardly anybody escapes a parameter's name.
+    if bytes.equals(text) { return true }
+    return equals(bytes, text) { byte in
       byte.isPlain && byte.value == UInt8(ascii: "+") ? .space : byte.value
     }
   }

@@ -85,6 +85,12 @@ package struct RequestParser {
 
   private mutating func parseTarget(_ bytes: UnsafeRawBufferPointer) throws(Failure) -> Bool {
     let limit = min(bytes.count, start + HTTPLimits.maximumTarget + 1)
+    while scanned + 8 <= limit {
+      let word = bytes.word(at: scanned)
+      guard word.isASCII, !word.hasByte(below: 0x21), !word.has(0x7f), !word.has(UInt8(ascii: "#"))
+      else { break }
+      scanned += 8
+    }
     while scanned < limit, bytes[scanned].isTarget { scanned += 1 }
     guard scanned < limit else {
       if scanned > start + HTTPLimits.maximumTarget { throw .targetTooLong }

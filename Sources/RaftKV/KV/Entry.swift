@@ -39,26 +39,29 @@ package struct Entry {
     }
   }
 
-  package var createIndex: LogIndex { storage.header.createIndex }
-  package var modifyIndex: LogIndex { storage.header.modifyIndex }
+  /// Immutable, and so read in place: `storage.header` would look for an overlapping access.
+  private var header: Header { storage.withUnsafeMutablePointerToHeader { $0.pointee } }
+
+  package var createIndex: LogIndex { header.createIndex }
+  package var modifyIndex: LogIndex { header.modifyIndex }
   /// Which attributes are set; see `Attributes`.
-  package var fields: UInt8 { storage.header.fields }
+  package var fields: UInt8 { header.fields }
   package var attributes: Attributes { Attributes(loading: fields, from: bytes) }
 
   /// The attributes that are set, as stored here and in a snapshot. Valid while this entry lives.
   var encodedAttributes: UnsafeRawBufferPointer {
-    .init(start: bytes, count: Attributes.size(of: storage.header.fields))
+    .init(start: bytes, count: Attributes.size(of: fields))
   }
 
   /// Valid while this entry lives.
   package var key: UnsafeRawBufferPointer {
-    let header = storage.header
+    let header = header
     return .init(start: bytes + Attributes.size(of: header.fields), count: Int(header.keyCount))
   }
 
   /// Valid while this entry lives.
   package var value: UnsafeRawBufferPointer {
-    let header = storage.header
+    let header = header
     let offset = Attributes.size(of: header.fields) + Int(header.keyCount)
     return .init(start: bytes + offset, count: Int(header.valueCount))
   }

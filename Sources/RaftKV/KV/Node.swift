@@ -50,20 +50,23 @@ final class Node: ManagedBuffer<Node.Header, UInt64> {
     if childCount > 0 { children.deinitialize(count: childCount) }
   }
 
+  /// The header in place. `header` would look, at every access, whether another one overlaps it.
+  private var fields: UnsafeMutablePointer<Header> { withUnsafeMutablePointerToHeader { $0 } }
+
   /// The number of keys: entries of a leaf, separators of a branch.
   var count: Int {
-    get { Int(header.keyCount) }
-    set { header.keyCount = Int16(newValue) }
+    get { Int(fields.pointee.keyCount) }
+    set { fields.pointee.keyCount = Int16(newValue) }
   }
   var childCount: Int {
-    get { Int(header.childCount) }
-    set { header.childCount = Int16(newValue) }
+    get { Int(fields.pointee.childCount) }
+    set { fields.pointee.childCount = Int16(newValue) }
   }
   private(set) var sharedCount: Int {
-    get { Int(header.sharedCount) }
-    set { header.sharedCount = UInt16(newValue) }
+    get { Int(fields.pointee.sharedCount) }
+    set { fields.pointee.sharedCount = UInt16(newValue) }
   }
-  var height: Int { Int(header.height) }
+  var height: Int { Int(fields.pointee.height) }
   /// What fills a node: entries of a leaf, children of a branch.
   var fill: Int { height == 0 ? count : childCount }
 

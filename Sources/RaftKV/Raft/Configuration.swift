@@ -35,12 +35,15 @@ package struct Configuration: Equatable, Sendable {
   }
 
   /// In the order of joining. Linear search everywhere: a cluster has a handful of members.
-  package var members: [Member]
+  package var members: [Member] { didSet { voters = Self.voters(of: members) } }
+  /// The incarnations of the voters, in the order of joining: asked for on every read and round.
+  package private(set) var voters: [NodeID]
   /// What every member understands; raised only when all do.
   package var featureLevel: UInt32
 
   package init(members: [Member] = [], featureLevel: UInt32 = 1) {
     self.members = members
+    voters = Self.voters(of: members)
     self.featureLevel = featureLevel
   }
 
@@ -51,11 +54,11 @@ package struct Configuration: Equatable, Sendable {
   package func member(_ id: NodeID) -> Member? { members.first { $0.id == id } }
   package func member(named name: String) -> Member? { members.first { $0.name == name } }
   package func contains(_ id: NodeID) -> Bool { members.contains { $0.id == id } }
-  package func isVoter(_ id: NodeID) -> Bool {
-    members.contains { $0.id == id && $0.role == .voter }
+  package func isVoter(_ id: NodeID) -> Bool { voters.contains(id) }
+  private static func voters(of members: [Member]) -> [NodeID] {
+    members.filter { $0.role == .voter }.map(\.id)
   }
-  package var voters: [NodeID] { members.filter { $0.role == .voter }.map(\.id) }
-  package var voterCount: Int { members.reduce(0) { $0 + ($1.role == .voter ? 1 : 0) } }
+  package var voterCount: Int { voters.count }
   /// The smallest number of voters that any two majorities must share one of.
   package var quorum: Int { voterCount / 2 + 1 }
 }

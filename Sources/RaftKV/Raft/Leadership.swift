@@ -49,4 +49,7 @@ package struct Leadership: Equatable, Sendable {
 
   package func index(of peer: NodeID) -> Int? { progress.firstIndex { $0.id == peer } }
   package func progress(of peer: NodeID) -> Progress? { progress.first { $0.id == peer } }
+  func isConnected(to peer: NodeID) -> Bool {
+    progress.contains { $0.id == peer && $0.isConnected }
+  }
 }

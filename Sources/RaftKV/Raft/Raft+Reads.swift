@@ -62,17 +62,18 @@ extension Raft {
   /// Whether a read may be answered from local state now, stale by at most the lease. `now` must be
   /// a fresh reading of the clock (C5).
   package func hasLease(at now: Instant) -> Bool {
-    guard let leadership, hasCommittedInTerm, leadership.transfer == nil else { return false }
-    guard !leadership.isLeaseForfeited else { return false }
-    if configuration.voters == [id] { return true }
-    guard let confirmedAt = leadership.confirmedAt,
-      leadership.confirmedRound > leadership.leaseFloor,
+    // In place, not `guard let leadership`: that would copy it, for every read.
+    guard hasCommittedInTerm, leadership!.transfer == nil, !leadership!.isLeaseForfeited else {
+      return false
+    }
+    let voters = configuration.voters
+    if voters.count == 1, voters[0] == id { return true }
+    guard let confirmedAt = leadership!.confirmedAt,
+      leadership!.confirmedRound > leadership!.leaseFloor,
       now < confirmedAt + parameters.leaseDuration
     else { return false }
     // The price of fast failover: followers that see our process die do not wait for the lease, and
     // our connections to them die with it.
-    return Quorum(configuration.voters).holds { voter in
-      voter == id || leadership.progress(of: voter)?.isConnected == true
-    }
+    return Quorum(voters).holds { voter in voter == id || leadership!.isConnected(to: voter) }
   }
 }

@@ -175,8 +175,8 @@ package struct Raft: ~Copyable {
   package var applicableIndex: LogIndex { min(commitIndex, persistedIndex) }
   /// An entry of our own term is committed: reads and configuration changes may go on (B8, C1, D1).
   package var hasCommittedInTerm: Bool {
-    guard let leadership else { return false }
-    return commitIndex >= leadership.firstEntry.index
+    guard let first = leadership?.firstEntry.index else { return false }
+    return commitIndex >= first
   }
   /// Takes part in elections, unless its disk is in trouble: a voter, not known to be removed.
   ///

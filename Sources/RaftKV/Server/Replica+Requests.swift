@@ -48,8 +48,8 @@ extension Replica: RequestHandler {
   /// `default`: local state, if we led a moment ago and nobody else can have led since (C4). `now`
   /// was read from the clock for this very request (C5).
   private func readUnderLease(_ key: UnsafeRawBufferPointer, _ token: RequestToken) -> Disposition {
-    guard raft.role == .leader, raft.hasLease(at: now), let leadership = raft.leadership,
-      appliedIndex >= leadership.firstEntry.index
+    guard raft.hasLease(at: now), let first = raft.leadership?.firstEntry.index,
+      appliedIndex >= first
     else { return readByRound(key, token) }
     return .reply(read(key))
   }
