@@ -12,13 +12,6 @@ enum PercentCoding {
     return true
   }
 
-  /// Whether decoding a query's piece would change it.
-  static func isEncoded(_ bytes: UnsafeRawBufferPointer) -> Bool {
-    let all = 0..<bytes.count
-    return bytes.firstIndex(of: UInt8(ascii: "%"), in: all) != nil
-      || bytes.firstIndex(of: UInt8(ascii: "+"), in: all) != nil
-  }
-
   /// Appends the decoded bytes of a query's piece, in which a `+` is a space, as forms write it.
   static func decode(query bytes: UnsafeRawBufferPointer, into buffer: inout ByteBuffer) {
     buffer.append(upTo: bytes.count) { target in

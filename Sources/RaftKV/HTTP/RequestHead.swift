@@ -12,6 +12,8 @@ package struct RequestHead: Equatable, Sendable {
   package var path = 0..<0
   /// Behind the first `?`; empty where there is none.
   package var query = 0..<0
+  /// The target holds a `%` or a `+` somewhere; if not, its pieces mean what they are.
+  package var isEncoded = false
   /// `OPTIONS *`.
   package var isAsterisk = false
   /// 0 or 1; any later minor version is spoken to as 1.

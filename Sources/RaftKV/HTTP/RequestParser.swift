@@ -89,9 +89,14 @@ package struct RequestParser {
       let word = bytes.word(at: scanned)
       guard word.isASCII, !word.hasByte(below: 0x21), !word.has(0x7f), !word.has(UInt8(ascii: "#"))
       else { break }
+      if word.has(UInt8(ascii: "%")) || word.has(UInt8(ascii: "+")) { head.isEncoded = true }
       scanned += 8
     }
-    while scanned < limit, bytes[scanned].isTarget { scanned += 1 }
+    while scanned < limit, bytes[scanned].isTarget {
+      let byte = bytes[scanned]
+      if byte == UInt8(ascii: "%") || byte == UInt8(ascii: "+") { head.isEncoded = true }
+      scanned += 1
+    }
     guard scanned < limit else {
       if scanned > start + HTTPLimits.maximumTarget { throw .targetTooLong }
       return false

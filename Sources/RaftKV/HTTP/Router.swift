@@ -40,7 +40,9 @@ struct Router {
     if head.isAsterisk { throw .options(.key) }
     let path = bytes.slice(head.path)
     let query = bytes.slice(head.query)
-    guard PercentCoding.isValid(path), PercentCoding.isValid(query) else { throw .badEscape }
+    if head.isEncoded {
+      guard PercentCoding.isValid(path), PercentCoding.isValid(query) else { throw .badEscape }
+    }
     guard let found = self.path(path) else { throw .pathNotFound }
     let allowed = found.methods
     if head.method == .options { throw .options(allowed) }
@@ -48,7 +50,7 @@ struct Router {
       throw .methodNotAllowed(allowed)
     }
     switch found {
-    case .key: return try routeKey(head.method, query, &decoded)
+    case .key: return try routeKey(head, query, &decoded)
     case .join: return .request(try join(query, &decoded))
     case .remove: return .request(try remove(query, &decoded))
     case .status: return .request(.status)
@@ -73,9 +75,9 @@ struct Router {
   private static func methodBit(_ method: Method) -> UInt8 { method.rawValue }
 
   private static func routeKey(
-    _ method: Method, _ query: UnsafeRawBufferPointer, _ decoded: inout ByteBuffer
+    _ head: RequestHead, _ query: UnsafeRawBufferPointer, _ decoded: inout ByteBuffer
   ) throws(Failure) -> Route {
-    if method == .post { return .post }
+    if head.method == .post { return .post }
     var parameters = QueryParameters(query)
     var key: UnsafeRawBufferPointer?
     var level: ReadLevel?
@@ -88,8 +90,8 @@ struct Router {
         level = try readLevel(value)
       }
     }
-    let bytes = try decode(key: key, &decoded)
-    switch method {
+    let bytes = try decode(key: key, isEncoded: head.isEncoded, &decoded)
+    switch head.method {
     case .put: return .put(key: bytes)
     case .delete: return .request(.delete(key: bytes))
     default: return .request(.get(key: bytes, level: level ?? .leaseBound))
@@ -115,10 +117,10 @@ struct Router {
   }
 
   private static func decode(
-    key: UnsafeRawBufferPointer?, _ decoded: inout ByteBuffer
+    key: UnsafeRawBufferPointer?, isEncoded: Bool, _ decoded: inout ByteBuffer
   ) throws(Failure) -> UnsafeRawBufferPointer {
     guard var key else { throw .badKey }
-    if PercentCoding.isEncoded(key) {
+    if isEncoded {
       decoded.clear()
       PercentCoding.decode(query: key, into: &decoded)
       key = decoded.readable
