@@ -1,5 +1,5 @@
 # Two commands set everything up: `make run` and `make test`.
-.PHONY: run test lint release install setup
+.PHONY: run test lint release install setup bench
 
 # Installs what is missing (Debian, Ubuntu): libuv's header and library, and curl for the examples.
 setup:
@@ -28,3 +28,8 @@ lint:
 install: release
 	install -D -m 0755 .build/release/raftkvd $(DESTDIR)/usr/bin/raftkvd
 	install -D -m 0644 systemd/raftkvd@.service $(DESTDIR)/lib/systemd/system/raftkvd@.service
+
+# Beside etcd, Redis, nginx and a C server, interleaved; writes Benchmarks/results. FIGURES names some.
+bench: release
+	Benchmarks/install-peers
+	Benchmarks/run $(FIGURES)

