@@ -236,10 +236,11 @@ def snapshot(bench, keys=1_000_000):
         calm = load.wrk(cluster, "post", 64, bench.seconds, keys=keys)
         bench.note("snapshot of 1 000 000 keys", "without", p99=calm["p99"], rps=calm["rps"])
     with Raftkvd(bench.scratch, 3, ["-snapshot-entries", "1000000"]) as cluster:
-        load.fill(cluster.port, keys - 50_000)
+        load.fill(cluster.port, keys - 20_000)
         term = cluster.status(0)["term"]
         bench.progress("snapshot: writes across one")
         busy = load.wrk(cluster, "post", 64, bench.seconds, keys=keys)
+        wait_for_snapshot(cluster)
         taken = len(list((cluster.directory / "data1").glob("snapshot-*[0-9]")))
         bench.note(
             "snapshot of 1 000 000 keys", "with", p99=busy["p99"], rps=busy["rps"],

@@ -1,3 +1,4 @@
+import CLibUV
 import Glibc
 
 /// Tells the service manager how the node is (sd_notify(3)): one datagram of `NAME=value` lines to
