@@ -87,6 +87,8 @@ struct JSONKeyValueParser {
     let decodedStart = decoded.count
     var copied = start  // bytes before it are in `decoded`, once there is any escape
     while offset < bytes.count {
+      skipPlainText()
+      guard offset < bytes.count else { break }
       switch bytes[offset] {
       case UInt8(ascii: "\""):
         let end = offset
@@ -104,6 +106,17 @@ struct JSONKeyValueParser {
       }
     }
     throw syntax("a string has no end")
+  }
+
+  /// Steps over whole words of ASCII in which nothing needs a look of its own.
+  private mutating func skipPlainText() {
+    while offset + 8 <= bytes.count {
+      let word = bytes.word(at: offset)
+      guard word.isASCII, !word.hasByte(below: 0x20), !word.has(UInt8(ascii: "\"")),
+        !word.has(UInt8(ascii: "\\"))
+      else { return }
+      offset += 8
+    }
   }
 
   private mutating func parseEscape(_ decoded: inout ByteBuffer) throws(Failure) {

@@ -49,7 +49,14 @@ package struct Leadership: Equatable, Sendable {
 
   package func index(of peer: NodeID) -> Int? { progress.firstIndex { $0.id == peer } }
   package func progress(of peer: NodeID) -> Progress? { progress.first { $0.id == peer } }
+
+  // Single facts, without a copy of the whole progress: each turn asks for them.
+
   func isConnected(to peer: NodeID) -> Bool {
-    progress.contains { $0.id == peer && $0.isConnected }
+    index(of: peer).map { progress[$0].isConnected } ?? false
+  }
+  func round(of peer: NodeID) -> UInt64 { index(of: peer).map { progress[$0].round } ?? 0 }
+  func matchIndex(of peer: NodeID) -> LogIndex {
+    index(of: peer).map { progress[$0].matchIndex } ?? .zero
   }
 }

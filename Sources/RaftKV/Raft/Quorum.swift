@@ -15,7 +15,14 @@ package struct Quorum: Equatable, Sendable {
   /// `size - 1`. Nil for no voters, where any value is agreed on.
   package func agreed<Value: Comparable>(_ value: (NodeID) -> Value) -> Value? {
     guard !voters.isEmpty else { return nil }
-    return voters.map(value).sorted(by: >)[size - 1]
+    // On the stack: this is asked several times in every turn.
+    return withUnsafeTemporaryAllocation(of: Value.self, capacity: voters.count) { memory in
+      var values = memory
+      _ = values.initialize(from: voters.lazy.map(value))
+      defer { values.deinitialize() }
+      values.sort(by: >)
+      return values[size - 1]
+    }
   }
 
   /// Where a vote stands: won with a majority of yes, lost once the voters left cannot make one. No

@@ -37,25 +37,23 @@ extension Raft {
 
   /// A round is confirmed when a majority of the voters has echoed it, or a newer one.
   mutating func confirmRounds(into effects: inout Effects) {
-    let current = leadership!
+    let newest = leadership!.round
     let agreed = Quorum(configuration.voters).agreed { voter in
       // Nobody can have heard of a round to come, whatever its answer claims.
-      voter == id ? current.round : min(current.progress(of: voter)?.round ?? 0, current.round)
+      voter == id ? newest : min(leadership!.round(of: voter), newest)
     }
-    guard let agreed, agreed > current.confirmedRound else { return }
-    let firstKept = current.round + 1 - UInt64(current.roundTimes.count)
+    guard let agreed, agreed > leadership!.confirmedRound else { return }
+    let firstKept = newest + 1 - UInt64(leadership!.roundTimes.count)
     precondition(agreed >= firstKept, "rounds are confirmed once")
     leadership!.confirmedRound = agreed
     // The lease begins when the round was sent, not when its answers came (C4).
-    leadership!.confirmedAt = current.roundTimes[Int(agreed - firstKept)]
+    leadership!.confirmedAt = leadership!.roundTimes[Int(agreed - firstKept)]
     leadership!.roundTimes.removeFirst(Int(agreed - firstKept) + 1)
-    var confirmed = 0
-    while confirmed < current.pendingReads.count, current.pendingReads[confirmed].round <= agreed {
-      confirmed += 1
-    }
+    let confirmed =
+      leadership!.pendingReads.firstIndex { $0.round > agreed } ?? leadership!.pendingReads.count
     guard confirmed > 0 else { return }
-    let newest = current.pendingReads[confirmed - 1]
-    effects.confirmedReads = ConfirmedReads(through: newest.through, index: newest.index)
+    let last = leadership!.pendingReads[confirmed - 1]
+    effects.confirmedReads = ConfirmedReads(through: last.through, index: last.index)
     leadership!.pendingReads.removeFirst(confirmed)
   }
 

@@ -134,10 +134,9 @@ extension Raft {
   /// "If there exists an N > commitIndex such that a majority of matchIndex[i] >= N and log[N].term
   /// == currentTerm: set commitIndex = N" (Figure 2).
   mutating func advanceCommitIndex(at now: Instant, into effects: inout Effects) {
-    let leadership = leadership!
     // We count ourselves by our own disk, like anyone else (B9); learners not at all (D15).
     let candidate = Quorum(configuration.voters).agreed { voter in
-      voter == id ? persistedIndex : leadership.progress(of: voter)?.matchIndex ?? .zero
+      voter == id ? persistedIndex : leadership!.matchIndex(of: voter)
     }
     guard let candidate, candidate > commitIndex else { return }
     // Only entries of our own term are committed by counting (§5.4.2); older ones ride along (B6).
