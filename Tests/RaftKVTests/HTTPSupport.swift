@@ -27,6 +27,7 @@ final class ScriptedHandler: RequestHandler {
     case .remove(let name, let force): return "remove \(name) \(force)"
     case .status: return "status"
     case .live: return "live"
+    case .metrics: return "metrics"
     case .ready(let level): return "ready \(level)"
     }
   }

@@ -145,7 +145,7 @@ package final class ClientPort: ReplySink {
     case .notFound(let staleness): return .notFound(staleness)
     case .written(let index): return .written(index)
     case .deleted(let index, let existed): return .deleted(index, existed: existed)
-    case .joined, .removed, .status, .healthy: return .changed
+    case .joined, .removed, .status, .healthy, .metrics: return .changed
     case .redirect(_, let address):
       return .redirect(host: world.hosts.firstIndex { $0.httpAddress == address } ?? 0)
     case .failure(let failure): return failure.status == 504 ? .unknown : .refused(failure)

@@ -29,6 +29,7 @@ extension Response {
     case .healthy(let status, _):
       return self.status == 200 && (isHead || text.hasPrefix("{\"status\":\"\(status)\""))
         ? nil : "it is \(status)"
+    case .metrics(let text): return mismatch(200, body: text, isHead)
     case .redirect(_, let address):
       return mismatch(307, code: "not_leader", isHead)
         ?? mismatch("location", "http://\(address)\(target)")

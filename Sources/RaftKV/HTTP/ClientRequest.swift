@@ -11,6 +11,23 @@ package enum ClientRequest {
   case live
   /// Should this node be asked? `level` is `stale` for reads of that level, `default` for all else.
   case ready(level: ReadLevel)
+  case metrics
+
+  var kind: RequestKind {
+    switch self {
+    case .get(_, .leaseBound): .getDefault
+    case .get(_, .stale): .getStale
+    case .get(_, .consistent): .getConsistent
+    case .put: .put
+    case .delete: .delete
+    case .join: .join
+    case .remove: .remove
+    case .status: .status
+    case .live: .live
+    case .ready: .ready
+    case .metrics: .metrics
+    }
+  }
 }
 
 package enum ReadLevel: UInt8, Sendable {
@@ -55,9 +72,23 @@ package enum Reply {
   indirect case status(Status)
   /// What a load balancer or a supervisor wants to hear, with the reason.
   case healthy(status: StaticString, reason: String)
+  /// Prometheus' text format.
+  case metrics([UInt8])
   /// Not accepted here: the leader's name and replicated HTTP address.
   case redirect(leader: String, address: String)
   case failure(Failure)
+}
+
+extension Reply {
+  /// The status code that it is sent with.
+  var status: Int {
+    switch self {
+    case .value, .written, .deleted, .joined, .removed, .status, .healthy, .metrics: 200
+    case .notFound: 404
+    case .redirect: 307
+    case .failure(let failure): failure.status
+    }
+  }
 }
 
 /// How old a stale read may be.

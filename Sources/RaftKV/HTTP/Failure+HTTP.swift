@@ -49,8 +49,8 @@ extension Failure {
   static let badKey = badRequest("bad_key", "A key has 1 to 4096 bytes; pass one as `key`.")
   static let pathNotFound = Failure(
     status: 404, code: "not_found",
-    message: "There is nothing at this path; the paths are /key, /join, /remove, /status, /livez "
-      + "and /readyz.")
+    message: "There is nothing at this path; the paths are /key, /join, /remove, /status, "
+      + "/livez, /readyz and /metrics.")
 
   static func methodNotAllowed(_ allowed: MethodSet) -> Failure {
     Failure(

@@ -127,9 +127,9 @@ extension HTTPConnection {
   ) {
     switch ask(route, bodyBytes) {
     case .reply(let reply):
-      finish(head, headBytes, reply)
+      finish(head, headBytes, route.kind, reply)
     case .pending:
-      finish(head, headBytes, nil)
+      finish(head, headBytes, route.kind, nil)
     case .hold:
       phase = .held
       // Already there when it is offered again.
@@ -164,12 +164,15 @@ extension HTTPConnection {
     }
   }
 
-  private func finish(_ head: RequestHead, _ headBytes: UnsafeRawBufferPointer, _ reply: Reply?) {
+  private func finish(
+    _ head: RequestHead, _ headBytes: UnsafeRawBufferPointer, _ kind: RequestKind, _ reply: Reply?
+  ) {
     // What follows a CONNECT may be meant for a tunnel, not for us.
     let keepsAlive = head.keepsAlive && head.method != .connect
     let context = ResponseWriter.Context(
       isHead: head.method == .head,
-      persistence: !keepsAlive ? .closes : head.minorVersion == 0 ? .announced : .implied)
+      persistence: !keepsAlive ? .closes : head.minorVersion == 0 ? .announced : .implied,
+      kind: kind)
     respond(reply, context, target: headBytes.slice(target(of: head)))
     if !keepsAlive { isFinishing = true }
   }

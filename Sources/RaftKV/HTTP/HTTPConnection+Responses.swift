@@ -5,10 +5,7 @@ extension HTTPConnection {
     _ reply: Reply?, _ context: ResponseWriter.Context, target: UnsafeRawBufferPointer
   ) {
     nextSequence &+= 1
-    if let reply, slots.isEmpty {
-      scratch.writer.write(reply, context, target: target, to: &output)
-      return
-    }
+    if let reply, slots.isEmpty { return emit(reply, context, target: target) }
     targets.append(target)
     slots.append(Slot(context: context, targetCount: target.count, reply: reply))
   }
@@ -24,11 +21,18 @@ extension HTTPConnection {
     isFinishing = true
   }
 
+  private func emit(
+    _ reply: Reply, _ context: ResponseWriter.Context, target: UnsafeRawBufferPointer
+  ) {
+    scratch.metrics.count(context.kind, status: reply.status)
+    scratch.writer.write(reply, context, target: target, to: &output)
+  }
+
   /// Writes the responses whose turn has come, as far as a slow reader may make us buffer.
   func flushSlots() {
     while output.count < HTTPLimits.maximumOutput, let slot = slots.first, let reply = slot.reply {
       let target = targets.readable.slice(0..<slot.targetCount)
-      scratch.writer.write(reply, slot.context, target: target, to: &output)
+      emit(reply, slot.context, target: target)
       targets.consume(slot.targetCount)
       slots.removeFirst()
     }

@@ -19,7 +19,8 @@ package final class RequestScratch {
   var key = ByteBuffer()
   var json = ByteBuffer()
   var writer = ResponseWriter()
-  package init() {}
+  package let metrics: RequestMetrics
+  package init(metrics: RequestMetrics = RequestMetrics()) { self.metrics = metrics }
 }
 
 /// One client's session: bytes in, requests to the handler, responses out in the order of the
@@ -147,6 +148,7 @@ package final class HTTPConnection<Handler: RequestHandler> {
   /// Offers a held request again.
   package func resumeHeld(at now: Instant) {
     guard case .held = phase else { return }
+    scratch.metrics.readAt = now
     isProcessing = true
     dispatchSaved()
     isProcessing = false

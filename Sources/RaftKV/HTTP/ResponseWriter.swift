@@ -12,6 +12,8 @@ struct ResponseWriter: ~Copyable {
     }
     var isHead: Bool
     var persistence: Persistence
+    /// What the request is counted as.
+    var kind = RequestKind.invalid
   }
 
   /// A JSON body before its length is known.
@@ -56,6 +58,11 @@ struct ResponseWriter: ~Copyable {
       body.append("\",\"reason\":" as StaticString)
       body.append(json: reason)
       finish(200, context, to: &output)
+    case .metrics(let text):
+      appendStatusLine(200, to: &output)
+      output.append("Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n" as StaticString)
+      endHead(length: text.count, context, to: &output)
+      if !context.isHead { output.append(text) }
     case .redirect(let leader, let address):
       writeRedirect(leader, address, context, target, to: &output)
     case .failure(let failure):

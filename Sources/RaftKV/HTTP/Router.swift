@@ -7,17 +7,26 @@ enum Route {
   /// The body is JSON with key and value.
   case post
   case failure(Failure)
+
+  var kind: RequestKind {
+    switch self {
+    case .request(let request): request.kind
+    case .put: .put
+    case .post: .post
+    case .failure: .invalid
+    }
+  }
 }
 
 struct Router {
   private enum Path {
-    case key, join, remove, status, live, ready
+    case key, join, remove, status, live, ready, metrics
 
     var methods: MethodSet {
       switch self {
       case .key: .key
       case .join, .remove: .membership
-      case .status, .live, .ready: .status
+      case .status, .live, .ready, .metrics: .status
       }
     }
   }
@@ -55,6 +64,7 @@ struct Router {
     case .remove: return .request(try remove(query, &decoded))
     case .status: return .request(.status)
     case .live: return .request(.live)
+    case .metrics: return .request(.metrics)
     case .ready: return .request(.ready(level: try level(query)))
     }
   }
@@ -66,6 +76,7 @@ struct Router {
     if PercentCoding.equals(path: path, "/status") { return .status }
     if PercentCoding.equals(path: path, "/livez") { return .live }
     if PercentCoding.equals(path: path, "/readyz") { return .ready }
+    if PercentCoding.equals(path: path, "/metrics") { return .metrics }
     if PercentCoding.equals(path: path, "/join") { return .join }
     if PercentCoding.equals(path: path, "/remove") { return .remove }
     return nil

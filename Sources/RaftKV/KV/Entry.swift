@@ -42,6 +42,8 @@ package struct Entry {
   /// Immutable, and so read in place: `storage.header` would look for an overlapping access.
   private var header: Header { storage.withUnsafeMutablePointerToHeader { $0.pointee } }
 
+  /// Bytes of key and value.
+  package var size: Int { Int(header.keyCount) + Int(header.valueCount) }
   package var createIndex: LogIndex { header.createIndex }
   package var modifyIndex: LogIndex { header.modifyIndex }
   /// Which attributes are set; see `Attributes`.

@@ -17,6 +17,8 @@ package final class KeyValueStore {
   package var clock: UInt64 { state.clock }
   package var stateHash: StateHash { state.stateHash }
   package var count: Int { state.map.count }
+  /// Bytes of all keys and values.
+  package var bytes: Int { state.map.bytes }
   package var tombstones: Tombstones { state.tombstones }
 
   package func find(_ key: UnsafeRawBufferPointer) -> Entry? { state.map.find(key) }

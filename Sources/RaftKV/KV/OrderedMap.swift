@@ -5,6 +5,8 @@
 package struct OrderedMap {
   private(set) var root: Node
   package private(set) var count = 0
+  /// Of all keys and values.
+  package private(set) var bytes = 0
   /// How many nodes were copied because another map shared them.
   package private(set) var nodesCopied = 0
 
@@ -49,7 +51,8 @@ package struct OrderedMap {
       root = branch
     }
     nodesCopied += insertion.nodesCopied
-    if insertion.replaced == nil { count += 1 }
+    bytes += entry.size
+    if let replaced = insertion.replaced { bytes -= replaced.size } else { count += 1 }
     return insertion.replaced
   }
 
@@ -62,6 +65,7 @@ package struct OrderedMap {
     if root.height > 0 && root.childCount == 1 { root = root.children[0] }
     nodesCopied += removal.nodesCopied
     count -= 1
+    if let removed = removal.removed { bytes -= removed.size }
     return removal.removed
   }
 }

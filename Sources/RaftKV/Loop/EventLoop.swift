@@ -28,6 +28,8 @@ package final class EventLoop {
   package private(set) var turn: UInt64 = 0
   /// The longest time spent outside poll in one turn: how late a heartbeat may have been read.
   package private(set) var longestTurn = Interval.zero
+  /// All turns, by the same measure.
+  package let turnTimes = Histogram()
 
   private var isRunning = false
   private var isClosed = false
@@ -111,7 +113,9 @@ package final class EventLoop {
     let idleTime = uv_metrics_idle_time(raw)
     let elapsed = now - turnEnded
     let slept = idleTime - self.idleTime
-    longestTurn = max(longestTurn, Interval(nanoseconds: elapsed > slept ? elapsed - slept : 0))
+    let spent = Interval(nanoseconds: elapsed > slept ? elapsed - slept : 0)
+    longestTurn = max(longestTurn, spent)
+    turnTimes.observe(spent)
     turnEnded = now
     self.idleTime = idleTime
   }

@@ -29,20 +29,21 @@ package final class HTTPServer<Handler: RequestHandler>: ReplySink {
   private let handler: Handler
   private var limits: HTTPLimits
   private let logger: Logger
-  private var maximumConnections: Int
+  private(set) var maximumConnections: Int
   /// Of half-received requests and unread answers, over all connections. Beyond this, whoever sends
   /// more of an unfinished request is refused: each connection's own limits alone would add up to
   /// more memory than a machine has.
   private let maximumBuffered: Int
   private var listeners: [Listener] = []
   private let timer: Timer
-  private let scratch = RequestScratch()
+  let metrics = RequestMetrics()
+  private let scratch: RequestScratch
 
   private var clients: [Client?] = []
   private var generations: [UInt32] = []
   private var freeSlots: [Int] = []
-  private var count = 0
-  private var buffered = 0
+  private(set) var count = 0
+  private(set) var buffered = 0
   private var dirty: [Int] = []
   private var replies: [(RequestToken, Reply)] = []
   private var delivering: [(RequestToken, Reply)] = []
@@ -59,6 +60,7 @@ package final class HTTPServer<Handler: RequestHandler>: ReplySink {
     // Some of the largest requests always fit.
     self.maximumBuffered = maximumBuffered ?? max(256 << 20, 4 * limits.maximumJSON)
     self.logger = logger
+    scratch = RequestScratch(metrics: metrics)
     timer = Timer(loop)
     timer.didFire = { [unowned self] in sweep() }
     timer.arm(at: loop.now + Self.sweepInterval)
@@ -91,6 +93,7 @@ package final class HTTPServer<Handler: RequestHandler>: ReplySink {
 
   private func didAccept(_ stream: Stream) {
     guard count < maximumConnections else {
+      metrics.rejectedConnections &+= 1
       // Over the cap: an answer, never a silent reset.
       stream.didRead = { _ in }
       stream.didEnd = {}
@@ -111,6 +114,7 @@ package final class HTTPServer<Handler: RequestHandler>: ReplySink {
     let client = Client(stream, session)
     clients[slot] = client
     count += 1
+    metrics.acceptedConnections &+= 1
     stream.didRead = { [unowned self, unowned client] bytes in didRead(bytes, client) }
     stream.didEnd = { [unowned self, unowned client] in
       client.session.receiveEnd(at: loop.now)
@@ -121,10 +125,14 @@ package final class HTTPServer<Handler: RequestHandler>: ReplySink {
   }
 
   private func didRead(_ bytes: UnsafeRawBufferPointer, _ client: Client) {
-    client.session.receive(bytes, at: loop.now)
+    let now = loop.now
+    metrics.readAt = now
+    metrics.bytesReceived &+= UInt64(bytes.count)
+    client.session.receive(bytes, at: now)
     account(client)
     if buffered > maximumBuffered {
-      client.session.shed(at: loop.now)
+      metrics.shedRequests &+= 1
+      client.session.shed(at: now)
       account(client)
     }
     markDirty(client)
@@ -169,6 +177,7 @@ package final class HTTPServer<Handler: RequestHandler>: ReplySink {
   /// answer are handled here; they are the next turn's work.
   package func endTurn() {
     let now = loop.now
+    metrics.readAt = now
     swap(&replies, &delivering)
     for (token, reply) in delivering {
       guard let client = client(token) else { continue }
@@ -198,6 +207,7 @@ package final class HTTPServer<Handler: RequestHandler>: ReplySink {
     // What the kernel does not take at once holds back the rest: it stays with the session, which
     // stops handling requests when it has too much of it.
     while client.stream.unsentBytes == 0, !session.output.isEmpty {
+      metrics.bytesSent &+= UInt64(session.output.count)
       client.stream.write(session.output.readable)
       session.didWrite(session.output.count, at: loop.now)
     }

@@ -23,6 +23,10 @@ extension Replica {
     if last == nil { loadEntries(from: first) }
     if appliedIndex < raft.applicableIndex, !isLoadingEntries { requestAnotherTurn() }
     log.appliedIndex = appliedIndex
+    metrics.appliedEntries &+= UInt64(appliedIndex.next - first)
+    if metrics.writes.isWaitingForApply {
+      metrics.writes.didApply(through: appliedIndex, at: clock())
+    }
     return last != nil && !isOverdue
   }
 
@@ -62,6 +66,7 @@ extension Replica {
         var reader = ByteReader(slice.records)
         while let record = reader.readEntry(), !hasFailed { apply(record) }
         log.appliedIndex = appliedIndex
+        metrics.appliedEntries &+= UInt64(appliedIndex.next - slice.first)
       }
       requestAnotherTurn()
     }

@@ -8,6 +8,9 @@ extension Replica {
     switch envelope.message {
     case .append(let request): sendAppend(envelope, request)
     case .snapshotChunk(let chunk): sendChunk(envelope, chunk)
+    case .heartbeat(let heartbeat):
+      metrics.didSendHeartbeat(heartbeat.round, to: envelope.to, at: now)
+      transport.send(envelope, report: nil, payload: .empty)
     case .appendReply, .heartbeatReply:
       transport.send(envelope, report: stateHashReport, payload: .empty)
     default: transport.send(envelope, report: nil, payload: .empty)
@@ -136,6 +139,9 @@ extension Replica: TransportDelegate {
     if case .diverged(let index) = envelope.message {
       guard envelope.from == raft.leader, envelope.term == raft.currentTerm else { return }
       return stopDiverged(at: index)
+    }
+    if case .heartbeatReply(let reply) = envelope.message, envelope.term == raft.currentTerm {
+      metrics.didReceiveHeartbeatReply(reply.round, from: envelope.from, at: now)
     }
     raft.receive(envelope, at: now, into: &effects)
     performLogEdits(records: payload, chunk: payload)

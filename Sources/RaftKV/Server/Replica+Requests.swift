@@ -6,6 +6,10 @@ extension Replica: RequestHandler {
     switch request {
     case .status: return .reply(.status(status()))
     case .live: return .reply(liveness)
+    case .metrics:
+      var text = MetricsText()
+      appendMetrics(to: &text)
+      return .reply(.metrics(text.buffer.readable.map { $0 }))
     case .ready(let level): return .reply(readiness(level))
     case .get(let key, .stale): return .reply(read(key, staleness: staleness()))
     case .get(let key, .leaseBound): return readUnderLease(key, token)
@@ -81,6 +85,7 @@ extension Replica: RequestHandler {
       writes.append(
         PendingReplies.Item(
           index: id.index, term: id.term, token: token, deadline: now + settings.writePatience))
+      metrics.writes.didPropose(id.index, at: now)
       return .pending
     } catch {
       switch error {

@@ -112,6 +112,7 @@ extension Replica {
   private func didFinishSnapshot(_ error: DiskError?) {
     if error != nil { return didWriteSlice(error) }
     hasLackedSpace = false
+    metrics.snapshotsTaken &+= 1
     adoptFinishedSnapshot()
     dropOutgoing()
   }
@@ -276,6 +277,7 @@ extension Replica {
     store.install(state, releasing: &dismantler)
     log.appliedIndex = appliedIndex
     divergence.forget()
+    metrics.snapshotsInstalled &+= 1
     logger.info("installed the snapshot of \(metadata.lastEntry)")
   }
 

@@ -9,6 +9,8 @@ extension Replica {
       members: raft.configuration.members.map(status(of:)))
   }
 
+  package var uptime: Interval { now - startedAt }
+
   var isRemoved: Bool {
     raft.removedBy != nil
       || (!raft.configuration.members.isEmpty && !raft.configuration.contains(raft.id)
@@ -30,7 +32,7 @@ extension Replica {
     }
   }
 
-  private var roleDescription: String {
+  var roleDescription: String {
     if raft.role == .leader { return "leader" }
     if isRemoved { return "removed" }
     guard let member = raft.configuration.member(raft.id) else { return "waiting" }

@@ -14,6 +14,7 @@ extension Replica {
       stepAdministration()
       raft.flush(at: now, into: &effects)
       let hasWork = perform()
+      metrics.writes.didCommit(through: raft.commitIndex, at: now)
       let hasApplied = applyCommitted()
       answerReads()
       noticeLeadership()
@@ -149,7 +150,10 @@ extension Replica {
     effects = Effects()
     if let hardState = due.hardState { hardStateStore.write(hardState) }
     log.isHeld = !raft.isHardStateDurable
-    if let ticket = due.logWrite { log.flush(ticket: ticket) }
+    if let ticket = due.logWrite {
+      metrics.writes.didHandOver(ticket: ticket, at: now)
+      log.flush(ticket: ticket)
+    }
     for envelope in due.messages { send(envelope) }
     if let confirmed = due.confirmedReads { reads.confirm(confirmed) }
     for peer in due.probes { transport.probe(peer) }
@@ -168,6 +172,7 @@ extension Replica {
 
   func didPersist(ticket: UInt64) {
     now = clock()
+    metrics.writes.didPersist(ticket: ticket, at: now)
     raft.didPersist(ticket: ticket, at: now, into: &effects)
     performLogEdits()
   }
@@ -180,6 +185,7 @@ extension Replica {
       lostLeadership()
     }
     if raft.role == .leader, seenRole != .leader || raft.currentTerm != seenTerm {
+      metrics.forgetHeartbeats()
       noteAllAddresses()
     }
     if isSettled { leaderlessSince = nil } else if leaderlessSince == nil { leaderlessSince = now }
@@ -195,6 +201,7 @@ extension Replica {
     reads.removeAll { replies.reply(.noLeader, to: $0) }
     deferred.removeAll()
     sending.removeAll()
+    metrics.writes.abandon()
     abandonAdministration()
   }
 
@@ -212,6 +219,9 @@ extension Replica {
 
   private func answerReads() {
     while reads.isReady(appliedIndex: appliedIndex) {
+      if let arrived = reads.nextDeadline {
+        metrics.confirm.observe(now + settings.readPatience - arrived)
+      }
       reads.removeFirst { token, key in replies.reply(read(key), to: token) }
     }
   }
@@ -226,6 +236,7 @@ extension Replica {
 
   func report(_ notice: Notice) {
     let log = logger
+    metrics.count(notice)
     switch notice {
     case .roleChanged(let role, let term, let leader):
       if role == .leader {

@@ -45,6 +45,7 @@ package final class Replica<D: Disk, T: Transport, Replies: ReplySink> {
   var isInOtherCluster = false
   package internal(set) var isStopping = false
 
+  package internal(set) var metrics = ReplicaMetrics()
   /// For `/readyz`.
   var commitMarks = CommitMarks()
 

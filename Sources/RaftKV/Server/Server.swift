@@ -9,7 +9,7 @@ package final class Server {
   private let settings: ReplicaSettings
   let output: LogOutput
   let logger: Logger
-  private let loop: EventLoop
+  let loop: EventLoop
   private var random: Random
   var replica: Node!
   private var transport: PeerTransport!
@@ -199,6 +199,8 @@ package final class Server {
       loop: loop, handler: gate, limits: HTTPLimits(maximumValue: settings.maximumValueSize),
       maximumConnections: connectionLimit(configuration), logger: logger)
     gate.replica = replica
+    gate.requestMetrics = http.metrics
+    gate.metrics = { [unowned self] in metricsText() }
     replica.transport = transport
     replica.replies = http
     transport.delegate = replica
@@ -294,12 +296,19 @@ package final class Server {
 /// Stands between connections and replica, which are made one after the other.
 final class RequestGate: RequestHandler {
   unowned var replica: Server.Node!
+  unowned var requestMetrics: RequestMetrics!
+  /// All of `/metrics`. Wired once.
+  var metrics: () -> [UInt8] = { [] }
   /// Something was asked since this was last cleared.
   var hasAsked = false
 
   func handle(_ request: ClientRequest, token: RequestToken) -> Disposition {
     hasAsked = true
-    return replica.handle(request, token: token)
+    // The replica knows its own part only.
+    if case .metrics = request { return .reply(.metrics(metrics())) }
+    let disposition = replica.handle(request, token: token)
+    requestMetrics.didParse(at: replica.now)
+    return disposition
   }
 
   var writeRefusal: Reply? { replica.writeRefusal }

@@ -31,6 +31,8 @@ package final class HardStateStore<D: Disk> {
   package private(set) var durable: HardState
   /// Since when a write has been under way.
   package private(set) var oldestWriteStart: Instant?
+  /// From the submission of a state to the completion of its second slot.
+  package let writeTimes = Histogram()
 
   /// Wired once. States may be skipped: the newest one that was waiting is what is written.
   package var didPersist: (HardState) -> Void = { _ in }
@@ -85,6 +87,7 @@ package final class HardStateStore<D: Disk> {
   private func finish(_ state: HardState) {
     durable = state
     writing = nil
+    if let start = oldestWriteStart { writeTimes.observe(clock() - start) }
     oldestWriteStart = nil
     writeNext()
     didPersist(state)

@@ -42,6 +42,7 @@ extension LogStore {
     if let error { return fail(StorageFailure("the log cannot be written: \(error)")) }
     let segment = current
     writing = nil
+    if let start = oldestWriteStart { writeTimes.observe(clock() - start) }
     oldestWriteStart = nil
     batch.isDurable = true
     segment.end += batch.bytes.count

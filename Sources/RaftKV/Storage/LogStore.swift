@@ -86,6 +86,9 @@ package final class LogStore<D: Disk> {
     preparer.didPrepare = { [weak self] in self?.didPrepareSegment() }
   }
 
+  /// From the submission of a write to its completion.
+  package let writeTimes = Histogram()
+
   // MARK: What the log holds
 
   /// What the first entry follows; a snapshot covers the log through here.
