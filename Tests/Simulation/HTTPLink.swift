@@ -33,6 +33,8 @@ final class HTTPLink {
   var isReadPlanned = false
   /// The client sends nothing more: it has said so, or nothing would be taken.
   var isFinished = false
+  /// The server has said that it closes.
+  var wasToldOfClose = false
   var isDead = false
 
   init(_ session: HTTPConnection<HTTPPort>, client: Int) {

@@ -24,6 +24,8 @@ final class HTTPPort: RequestHandler {
   /// Since the last end of a turn.
   private var hasAsked = false
 
+  /// Comes behind the last request of a connection, and must be read by nobody.
+  private static let tail = Array("GET /key?key=k%00&level=stale HTTP/1.1\r\nHost: n1\r\n\r\n".utf8)
   private static let sweepInterval = 500 * Duration.millisecond
 
   init(_ world: World, _ port: ClientPort, host: Int, epoch: Int) {
@@ -101,6 +103,7 @@ final class HTTPPort: RequestHandler {
     var entry = entry
     entry.mayHaveBody = !entry.encoded.expectsContinue
     link.add(entry)
+    if entry.encoded.closes, world.httpRandom.coin(0.3) { entry.encoded.body += Self.tail }
     if entry.encoded.expectsContinue {
       transmit(entry.encoded.head, on: link)
       link.heldBody = entry.encoded.body
@@ -194,7 +197,9 @@ final class HTTPPort: RequestHandler {
       while !link.isDead, !link.session.output.isEmpty { read(link, link.session.output.count) }
     }
     guard !link.isDead, world.failure == nil else { return }
-    if link.session.closing != .no { didClose(link) } else { feed(link) }
+    if link.session.closing != .no { return didClose(link) }
+    if link.wasToldOfClose { fail(link, "the connection goes on after `Connection: close`") }
+    feed(link)
   }
 
   private func planRead(_ link: HTTPLink) {
@@ -270,9 +275,12 @@ final class HTTPPort: RequestHandler {
     if !entry.mayHaveBody { link.heldBody = [] }
     if let mismatch = mismatch(response, entry) {
       return fail(
-        link, "\(entry.encoded.target) gets \(response.status) \(response.text): \(mismatch)")
+        link, "\(entry.encoded.target) gets \(response.summary): \(mismatch)")
     }
-    if response.closes { link.isFinished = true }
+    if response.closes {
+      link.isFinished = true
+      link.wasToldOfClose = true
+    }
     guard let request = entry.request, request.sequence != 0 else { return }
     port.deliveries.append((request, response.answer(to: request, in: world)))
   }
@@ -313,7 +321,7 @@ final class HTTPPort: RequestHandler {
     switch disposition {
     case .reply(let reply): note(reply, token, link[position].request)
     case .pending: pending.append((token, link[position].request))
-    case .hold: break
+    case .hold: world.marks.hit(.httpHeld)
     }
     return disposition
   }

@@ -11,7 +11,7 @@ package enum Mark: Int, CaseIterable, Sendable {
   case recoveredFromSnapshot, recoveredBehindCommit
   case diskHung, diskFull
   case committedOldTerm
-  case httpPipelined, httpContinued, httpRefused
+  case httpPipelined, httpContinued, httpRefused, httpHeld
 }
 
 package struct Marks: Sendable {

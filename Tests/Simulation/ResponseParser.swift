@@ -17,6 +17,12 @@ package struct Response: Equatable {
   /// The server takes no further request on this connection.
   package var closes: Bool { field("connection") == "close" }
   package var text: String { String(decoding: body, as: UTF8.self) }
+
+  /// For people: the status, and the body where that is text.
+  package var summary: String {
+    let isText = body.count <= 200 && body.allSatisfy { 0x20..<0x7f ~= $0 }
+    return "\(status) " + (isText ? text : "with \(body.count) bytes")
+  }
 }
 
 /// Reads responses from a connection's bytes, strictly and slowly, and shares no line with what
