@@ -5,6 +5,7 @@ package enum Invariant: String, Sendable {
   case oneLeaderPerTerm, logMatching, committedPrefix, leaderCompleteness, stateMachineSafety
   case durability, oneVotePerTerm, monotone, matchIndex, configurationStep, leaseBound, bounds
   case snapshotEquality, linearizability, staleReads, oneReplyPerRequest, http
+  case transition
   case recovery, noFatalError, calm, liveness, convergence
 }
 

@@ -78,6 +78,7 @@ final class Process {
   var seenConfiguration = LogIndex.zero
   var seenSnapshot: EntryID?
   var seenApplied = LogIndex.zero
+  var specified: TransitionRelation.State?
 
   init(
     epoch: Int, replica: Node, transport: SimulatedTransport, port: ClientPort, mirror: LogMirror

@@ -5,6 +5,7 @@ extension World {
   func observe(_ host: Host, _ process: Process) {
     let replica = process.replica
     observeLog(host, process)
+    checkTransition(host, process)
     observeCommit(host, process)
     observeRole(host, process)
     observeState(host, process)
@@ -276,6 +277,7 @@ extension World {
   /// What leaves a node is a promise: it must be found on its disk after any crash.
   func willSend(_ envelope: Envelope, from index: Int) {
     let host = hosts[index]
+    checkSending(envelope, host)
     var term = envelope.term
     switch envelope.message {
     case .voteRequest(let request):

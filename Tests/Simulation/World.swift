@@ -14,6 +14,7 @@ package final class World {
   var checker = Checker()
   var trace = Trace()
   var timeline = Timeline()
+  var transitions = TransitionRelation()
   /// What processes read from their clients' sockets lies here.
   private(set) lazy var guarded = GuardedBytes()
   var marks = Marks()
