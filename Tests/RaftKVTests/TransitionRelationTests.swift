@@ -2,11 +2,13 @@ import RaftKV
 import Simulation
 import Testing
 
+private let one = NodeID(1)
+private let two = NodeID(2)
+private let three = NodeID(3)
+
 /// Three nodes on paper: what the specification allows passes, and each of its guards refuses something.
 @Suite("TransitionRelation")
 struct TransitionRelationTests {
-  private static let (one, two, three) = (NodeID(1), NodeID(2), NodeID(3))
-
   /// A cluster as far as the relation sees it: states, and logs as lists of terms.
   private struct Paper {
     var relation = TransitionRelation()
@@ -123,8 +125,6 @@ struct TransitionRelationTests {
       return paper
     }
   }
-
-  private let (one, two, three) = (Self.one, Self.two, Self.three)
 
   @Test("an election, an append and a commit are possible")
   func calmDay() {
