@@ -32,6 +32,10 @@ let package = Package(
     // Runs the simulation: one seed, or many.
     .executableTarget(name: "raftkv-sim", dependencies: ["Simulation"], path: "Tests/raftkv-sim"),
 
+    // Real processes under faults: kills, cuts, full and damaged disks.
+    .executableTarget(
+      name: "raftkv-chaos", dependencies: ["Linearizability"], path: "Tests/raftkv-chaos"),
+
     .testTarget(
       name: "RaftKVTests", dependencies: ["RaftKV", "Simulation", "Linearizability"],
       exclude: ["Scripts", "Histories"]),

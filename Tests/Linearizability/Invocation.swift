@@ -1,7 +1,8 @@
 /// What one client did to one key, and when.
 ///
-/// The key is a register: absent at first, then the value last put. Times are of one clock, in any unit:
-/// an operation whose `returned` is less than another's `called` came before it, all others overlap.
+/// The key is a register: absent at first, then the value last put. Times are of one clock, in any
+/// unit: an operation whose `returned` is less than another's `called` came before it, all others
+/// overlap.
 package struct Invocation: Sendable, Equatable {
   package enum Action: Sendable, Equatable {
     /// What was read; nil: there was nothing.
@@ -32,7 +33,8 @@ package struct Invocation: Sendable, Equatable {
     client: Int, key: Int = 0, _ action: Action, called: UInt64, returned: UInt64?
   ) {
     precondition(returned.map { $0 >= called } ?? true, "an answer does not precede its question")
-    // Else it would have to take effect, to explain the answer, and might be left out, being unknown.
+    // Else it would have to take effect, to explain the answer, and might be left out, being
+    // unknown.
     precondition(returned != nil || action.hasNoAnswer, "what never returned has no answer")
     self.client = client
     self.key = key
@@ -46,8 +48,8 @@ package struct Invocation: Sendable, Equatable {
 struct Register: Hashable {
   var value: UInt64?
 
-  /// Nil where the answer that the client got is not the one that a register in this state gives. An
-  /// operation of unknown outcome always has a state to end in.
+  /// Nil where the answer that the client got is not the one that a register in this state gives.
+  /// An operation of unknown outcome always has a state to end in.
   func after(_ action: Invocation.Action) -> Register? {
     switch action {
     case .get(let seen): seen == value ? self : nil

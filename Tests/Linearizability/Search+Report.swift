@@ -4,8 +4,8 @@ extension Search {
   private static let shownBefore = 8
   private static let shownAfter = 12
 
-  /// The end of the longest order, then the operations that were next in time; each with a bar from its
-  /// call to its return, `>` where that never came.
+  /// The end of the longest order, then the operations that were next in time; each with a bar from
+  /// its call to its return, `>` where that never came.
   func report(key: Int) -> String {
     var state = Register(value: nil)
     for position in longest { state = state.after(operations[position].action) ?? state }

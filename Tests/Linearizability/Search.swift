@@ -1,13 +1,15 @@
 /// The search of Wing and Gong (1993) with the cache of Lowe (2017), for one key.
 ///
 /// Calls and returns stand in a doubly linked list in the order of time. The walk goes along it: an
-/// operation whose call it meets may be the next in the order, if the register allows its answer; then its
-/// call and return are lifted out of the list and the walk begins again at the front. Where it meets a
-/// return, that operation should have been ordered before: the latest choice is undone, and the walk goes
-/// on behind it. The list empty: an order is found. No choice left: there is none.
+/// operation whose call it meets may be the next in the order, if the register allows its answer;
+/// then its call and return are lifted out of the list and the walk begins again at the front.
+/// Where it meets a return, that operation should have been ordered before: the latest choice is
+/// undone, and the walk goes on behind it. The list empty: an order is found. No choice left: there
+/// is none.
 ///
-/// Without more this tries the same set of operations in all its orders. What lies ahead depends only on
-/// which operations are ordered and on the register's state, so each such pair is entered only once.
+/// Without more this tries the same set of operations in all its orders. What lies ahead depends
+/// only on which operations are ordered and on the register's state, so each such pair is entered
+/// only once.
 struct Search {
   enum Outcome {
     case found
@@ -30,7 +32,8 @@ struct Search {
     head = Int32(2 * count)
     next = Array(repeating: 0, count: 2 * count + 1)
     previous = next
-    // What never returned is there to the end of time. At equal times calls stand before returns: these operations overlap.
+    // What never returned is there to the end of time. At equal times calls stand before returns:
+    // these operations overlap.
     let order = (0..<2 * count).sorted { [operations] one, other in
       Self.key(one, operations) < Self.key(other, operations)
     }
@@ -44,7 +47,8 @@ struct Search {
     previous[Int(head)] = last
   }
 
-  /// By time, then calls before returns, then as given. Those without return come behind everything.
+  /// By time, then calls before returns, then as given. Those without return come behind
+  /// everything.
   private static func key(
     _ event: Int, _ operations: [Invocation]
   ) -> (isEndless: Int, time: UInt64, isReturn: Int, event: Int) {
@@ -116,7 +120,8 @@ private struct Configuration: Hashable {
   var state: Register
 }
 
-/// A set of operations, with a hash that follows each change, so that a lookup need not read all of it.
+/// A set of operations, with a hash that follows each change, so that a lookup need not read all of
+/// it.
 private struct OperationSet: Hashable {
   private var words: [UInt64]
   private var hash: UInt64 = 0

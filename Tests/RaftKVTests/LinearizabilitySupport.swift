@@ -2,9 +2,9 @@ import Foundation
 import Linearizability
 import RaftKV
 
-/// The definition, word for word: is there a sequence of the operations, in which none stands before one
-/// that returned before its call, and the register answers as they were answered? Those whose outcome is
-/// unknown may be left out. Factorial, for histories of a handful.
+/// The definition, word for word: is there a sequence of the operations, in which none stands
+/// before one that returned before its call, and the register answers as they were answered? Those
+/// whose outcome is unknown may be left out. Factorial, for histories of a handful.
 enum EveryOrder {
   static func allows(_ history: [Invocation]) -> Bool {
     Set(history.map(\.key)).allSatisfy { key in
@@ -45,7 +45,8 @@ enum EveryOrder {
 }
 
 enum RandomHistory {
-  /// Up to seven operations on one or two keys, with answers that are often, but not always, possible.
+  /// Up to seven operations on one or two keys, with answers that are often, but not always,
+  /// possible.
   static func make(_ random: inout Random, allowsRepeats: Bool) -> [Invocation] {
     var values: [UInt64] = [1, 2, 3, 4, 5, 6, 7]
     return (0..<Int.random(in: 1...7, using: &random)).map { number in
@@ -153,7 +154,8 @@ struct DrawnHistory {
   }
 }
 
-/// Jepsen's log of a register: `INFO  jepsen.util - 3 :invoke :cas [1 2]`, one event a line, in order.
+/// Jepsen's log of a register: `INFO  jepsen.util - 3 :invoke :cas [1 2]`, one event a line, in
+/// order.
 enum JepsenLog {
   struct Malformed: Error { var line: Substring }
 

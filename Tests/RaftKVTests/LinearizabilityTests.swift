@@ -3,8 +3,8 @@ import Linearizability
 import RaftKV
 import Testing
 
-/// The judge is judged: by histories drawn by hand, by a twin that tries every order, and by published
-/// histories with known verdicts.
+/// The judge is judged: by histories drawn by hand, by a twin that tries every order, and by
+/// published histories with known verdicts.
 @Suite("Linearizability checker")
 struct LinearizabilityTests {
   @Test("drawn histories", arguments: ["linearizable", "violated"])
