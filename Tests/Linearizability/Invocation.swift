@@ -69,9 +69,9 @@ struct Register: Hashable {
 ///
 /// Where every value of a key is put at most once, a read tells which put it saw.
 /// - A put of unknown outcome whose value was read took effect before the first such read returned.
-/// - One whose value nobody read, and whose presence no delete can have told, may as well not have been:
-///   in any order that is legal with it, nothing between it and the next change looked at the register,
-///   so the order is legal without it; and put at the end it disturbs nobody.
+/// - One whose value nobody read, and whose presence no delete can have told, may as well not have
+///   been: in any order that is legal with it, nothing between it and the next change looked at the
+///   register, so the order is legal without it; and put at the end it disturbs nobody.
 func withoutNeedlessUnknowns(_ history: [Invocation]) -> [Invocation] {
   var puts: Set<UInt64> = []
   var firstSeen: [UInt64: UInt64] = [:]

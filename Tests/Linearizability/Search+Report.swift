@@ -18,8 +18,8 @@ extension Search {
     let end = shown.map { operations[$0].returned ?? operations[$0].called }.max() ?? 0
 
     var lines = [
-      "key \(key) is not linearizable: of \(operations.count) operations \(longest.count) could be put in "
-        + "an order, after which the register holds \(Self.text(state.value))."
+      "key \(key) is not linearizable: of \(operations.count) operations \(longest.count) could be "
+        + "put in an order, after which the register holds \(Self.text(state.value))."
     ]
     if !before.isEmpty { lines.append("The end of that order:") }
     for position in before { lines.append(line(position, start, end)) }

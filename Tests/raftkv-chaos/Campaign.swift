@@ -29,7 +29,7 @@ struct Campaign {
     repeat {
       runCluster(life, count: options.nodeCounts[life % options.nodeCounts.count])
       life += 1
-    } while Clock.now < deadline && failed < 5
+    } while Clock.now < deadline && failed < 5 && !Interruption.isRequested
     let faults = counts.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
     print("faults: " + faults.joined(separator: ", "))
     print(
@@ -51,6 +51,7 @@ struct Campaign {
       try cluster.form()
       var known: [String: UInt64?] = [:]
       for _ in 0..<options.rounds {
+        if Interruption.isRequested { break }
         var current = Round(cluster, number: round)
         let before = cluster.kills
         current.run(seed: random.next())
@@ -58,11 +59,14 @@ struct Campaign {
         report(current, count, kills + cluster.kills, cluster.kills - before)
         round += 1
         if !current.violations.isEmpty {
-          return keep(directory, current)
+          return keep(cluster, directory, current)
         }
         if Clock.now >= deadline { break }
       }
       try finish(cluster, known, directory)
+    } catch  where Interruption.isRequested {
+      print("interrupted")
+      try? FileManager.default.removeItem(atPath: directory)
     } catch {
       failed += 1
       violations += 1
@@ -105,7 +109,12 @@ struct Campaign {
   }
 
   /// A failed round's history and logs stay, and it is said where.
-  private func keep(_ directory: String, _ round: Round) {
+  private func keep(_ cluster: Cluster, _ directory: String, _ round: Round) {
+    // The small volume goes with its cluster.
+    if let node = cluster.nodes.last, cluster.volume != nil {
+      try? FileManager.default.copyItem(
+        atPath: node.directory, toPath: "\(directory)/\(node.name)")
+    }
     let text = round.violations.joined(separator: "\n")
     try? text.write(
       toFile: "\(directory)/violations.txt", atomically: true, encoding: .utf8)

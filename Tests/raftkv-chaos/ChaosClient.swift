@@ -1,4 +1,5 @@
 import Foundation
+import Linearizability
 
 /// One client in a thread of its own: it asks whichever node it likes, goes where it is sent, and
 /// writes down what it was told.
@@ -53,7 +54,7 @@ struct ChaosClient: Sendable {
       let value = records.newValue()
       let bytes = Value.bytes(value)
       let record = Record(
-        client: number, key: key, kind: .put(value), called: Clock.now, returned: nil)
+        client: number, key: key, .put(value), called: Clock.now)
       guard asText else {
         return (
           record,
@@ -71,7 +72,7 @@ struct ChaosClient: Sendable {
 
   private func delete(_ key: Int, at node: Int, _ http: HTTPClient) {
     write(at: node) { port in
-      let record = Record(client: number, key: key, kind: .delete, called: Clock.now, returned: nil)
+      let record = Record(client: number, key: key, .delete, called: Clock.now)
       return (record, http.request("DELETE", target(key), port: port, patience: Self.patience))
     }
   }
@@ -118,7 +119,7 @@ struct ChaosClient: Sendable {
     for _ in 0..<3 {
       let life = lives.current(node)
       var record = Record(
-        client: number, key: key, kind: .get(level), called: Clock.now, returned: nil)
+        client: number, key: key, .get(level), called: Clock.now)
       let target = "\(target(key))&level=\(level.rawValue)"
       guard
         case .answer(let answer) = http.request(

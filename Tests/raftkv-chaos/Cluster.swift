@@ -161,6 +161,7 @@ final class Cluster {
   ) throws(Failure) {
     let deadline = Clock.now + UInt64(seconds * 1e9)
     while !condition() {
+      guard !Interruption.isRequested else { throw Failure(text: "interrupted") }
       guard Clock.now < deadline else { throw Failure(text: "not within \(seconds) s: \(what)") }
       wait(0.03)
     }

@@ -40,7 +40,7 @@ struct Faults {
     }
   }
 
-  private var isOn: Bool { Clock.now < deadline }
+  private var isOn: Bool { Clock.now < deadline && !Interruption.isRequested }
 
   private mutating func draw() -> Kind {
     let kinds = Self.common.filter { $0.0 != .failpoint || cluster.options.hasFailpoints }
@@ -125,7 +125,8 @@ struct Faults {
   private mutating func terminate() {
     let node = random.coin(0.6) ? leader() : some()
     guard node.process != nil, !node.isPaused else { return }
-    node.mayEndWith.insert(0)
+    // Before it listens for signals, SIGTERM ends it as it ends any process.
+    node.mayEndWith.formUnion([0, 128 + SIGTERM])
     node.signal(SIGTERM)
     if !cluster.awaitEnd(node, within: 15) {
       cluster.kill([node])

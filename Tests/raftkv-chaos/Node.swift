@@ -64,9 +64,17 @@ final class Node {
     if let failpoints { variables.append(strdup("RAFTKVD_FAILPOINTS=\(failpoints)")) }
     variables.append(nil)
     defer { for text in texts + variables { free(text) } }
+    // What we block, to end in order, is not blocked in the node.
+    var attributes = posix_spawnattr_t()
+    posix_spawnattr_init(&attributes)
+    defer { posix_spawnattr_destroy(&attributes) }
+    var mask = sigset_t()
+    sigemptyset(&mask)
+    posix_spawnattr_setsigmask(&attributes, &mask)
+    posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
     var process: pid_t = 0
     let status = Sockets.inheriting.withLock { _ in
-      posix_spawn(&process, binary, &actions, nil, &texts, &variables)
+      posix_spawn(&process, binary, &actions, &attributes, &texts, &variables)
     }
     precondition(status == 0, "\(binary) cannot be started: errno \(status)")
     self.process = process

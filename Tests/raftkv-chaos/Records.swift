@@ -1,40 +1,5 @@
+import Linearizability
 import Synchronization
-
-/// What one client asked once, and what it was told.
-struct Record: Sendable {
-  enum Level: String, Sendable, CaseIterable {
-    case byLease = "default"
-    case stale
-    case consistent
-  }
-
-  enum Kind: Sendable {
-    case put(UInt64)
-    case delete
-    case get(Level)
-  }
-
-  var client: Int
-  var key: Int
-  var kind: Kind
-  var called: UInt64
-  /// Nil: the outcome is unknown. Reads without an answer are not recorded.
-  var returned: UInt64?
-  /// Of a read: what was there, nil for nothing.
-  var value: UInt64?
-  /// Of a delete.
-  var found: Bool?
-  /// Of a write its own, of a read that of the write that it saw.
-  var index: UInt64?
-
-  // Of a stale read
-
-  /// How far the node that answered was.
-  var applied: UInt64?
-  var node = 0
-  /// Which of its processes; nil where it changed meanwhile.
-  var life: Int?
-}
 
 /// What the clients of one round have seen. Values are unique in a round.
 final class Records: Sendable {

@@ -1,4 +1,5 @@
 import Foundation
+import Linearizability
 
 /// One storm, what comes after it, and the verdict.
 struct Round {
@@ -44,7 +45,7 @@ struct Round {
       healing = Clock.now - ended
       try readAll()
     } catch {
-      violations.append("\(error)")
+      if !Interruption.isRequested { violations.append("\(error)") }
     }
     cluster.reap()
     violations += cluster.takeViolations() + records.surprises
@@ -58,8 +59,7 @@ struct Round {
     for key in 0..<Self.keyCount {
       let name = ChaosClient.name(round: number, key: key)
       var record = Record(
-        client: options.clients, key: key, kind: .get(.consistent), called: Clock.now,
-        returned: nil)
+        client: options.clients, key: key, .get(.consistent), called: Clock.now)
       let value = try cluster.read(name, "consistent", at: cluster.nodes[0])
       record.returned = Clock.now
       record.value = value?.number

@@ -6,5 +6,6 @@ guard let options = Options(Array(CommandLine.arguments.dropFirst())) else {
 }
 // A pipe or socket whose other end is gone is an error like any other.
 signal(SIGPIPE, SIG_IGN)
+Interruption.watch()
 var campaign = Campaign(options)
 exit(campaign.run() ? 0 : 1)

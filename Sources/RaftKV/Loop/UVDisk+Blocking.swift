@@ -63,6 +63,16 @@ extension UVDisk {
   package func write(
     _ id: FileID, at offset: Int, _ bytes: UnsafeRawBufferPointer
   ) throws(DiskError) {
+    #if FAILPOINTS
+    try passing(writeSite(id)) { () throws(DiskError) in try writeNow(id, at: offset, bytes) }
+    #else
+    try writeNow(id, at: offset, bytes)
+    #endif
+  }
+
+  private func writeNow(
+    _ id: FileID, at offset: Int, _ bytes: UnsafeRawBufferPointer
+  ) throws(DiskError) {
     let file = file(id)
     var done = 0
     while done < bytes.count {
@@ -86,6 +96,14 @@ extension UVDisk {
   package func rename(_ source: String, to target: String) throws(DiskError) {
     check(source)
     check(target)
+    #if FAILPOINTS
+    try passing(.rename) { () throws(DiskError) in try renameNow(source, target) }
+    #else
+    try renameNow(source, target)
+    #endif
+  }
+
+  private func renameNow(_ source: String, _ target: String) throws(DiskError) {
     _ = try Self.attempt("rename \(source) to \(target)") {
       Int(renameat(directory, source, directory, target))
     }
@@ -97,6 +115,14 @@ extension UVDisk {
   }
 
   package func syncDirectory() throws(DiskError) {
+    #if FAILPOINTS
+    try passing(.directorySync) { () throws(DiskError) in try syncDirectoryNow() }
+    #else
+    try syncDirectoryNow()
+    #endif
+  }
+
+  private func syncDirectoryNow() throws(DiskError) {
     _ = try Self.attempt("sync \(path)") { Int(fsync(directory)) }
   }
 

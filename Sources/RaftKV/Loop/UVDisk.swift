@@ -81,6 +81,9 @@ package final class UVDisk: Disk {
   // MARK: Submissions
 
   package func submit(_ operation: DiskOperation, _ completion: @escaping (DiskResult) -> Void) {
+    #if FAILPOINTS
+    let (operation, completion) = passing(operation, completion)
+    #endif
     let request = DiskRequest(self, operation, completion)
     guard let file = request.file else { return request.start() }
     if file.running == nil {

@@ -33,6 +33,9 @@ extension Replica {
   private func apply(_ record: EntryRecord) {
     let id = record.id
     precondition(id.index == appliedIndex.next, "entries are applied in order")
+    #if FAILPOINTS
+    Failpoint.pass(.before, .apply)
+    #endif
     var result = ApplyResult.written
     switch record.kind {
     case .noop, .configuration: store.advance(to: id.index)
@@ -45,6 +48,9 @@ extension Replica {
             + "that proposed it", .unknownCommand)
       }
     }
+    #if FAILPOINTS
+    Failpoint.pass(.after, .apply)
+    #endif
     guard let item = writes.remove(at: id.index) else { return }
     guard item.term == id.term else { return replies.reply(.unknownOutcome, to: item.token) }
     switch result {

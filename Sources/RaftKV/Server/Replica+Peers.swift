@@ -233,6 +233,10 @@ extension Replica: TransportDelegate {
 
   /// The engine's configuration changed: talk to its members.
   func didChangeConfiguration() {
+    #if FAILPOINTS
+    Failpoint.pass(.before, .configurationChange)
+    defer { Failpoint.pass(.after, .configurationChange) }
+    #endif
     seenConfiguration = raft.configurations.currentIndex
     if raft.configuration.contains(raft.id) { hasBeenMember = true }
     advertised = advertised.filter { raft.configuration.contains($0.key) }

@@ -126,9 +126,17 @@ extension Replica {
         log.append(EntryRecord(kind: .configuration, id: id, payload: command.readable))
       case .storeChunk(let snapshot, let isFirst): store(chunk, of: snapshot, isFirst: isFirst)
       case .reset(let entry): log.reset(to: entry)
-      case .compact(let entry): log.compact(through: entry)
+      case .compact(let entry): compact(through: entry)
       }
     }
+  }
+
+  private func compact(through entry: EntryID) {
+    #if FAILPOINTS
+    Failpoint.pass(.before, .compact)
+    defer { Failpoint.pass(.after, .compact) }
+    #endif
+    log.compact(through: entry)
   }
 
   private func appendReceived(_ records: UnsafeRawBufferPointer, from first: Int, count: Int) {
@@ -154,11 +162,24 @@ extension Replica {
       metrics.writes.didHandOver(ticket: ticket, at: now)
       log.flush(ticket: ticket)
     }
-    for envelope in due.messages { send(envelope) }
+    send(due.messages)
     if let confirmed = due.confirmedReads { reads.confirm(confirmed) }
     for peer in due.probes { transport.probe(peer) }
     for notice in due.notices { report(notice) }
     return true
+  }
+
+  private func send(_ messages: [Envelope]) {
+    #if FAILPOINTS
+    guard !messages.isEmpty else { return }
+    Failpoint.pass(.before, .send)
+    // Once they have left the process, and nothing else has happened.
+    defer {
+      transport.flush()
+      Failpoint.pass(.after, .send)
+    }
+    #endif
+    for envelope in messages { send(envelope) }
   }
 
   // MARK: Disk completions (every callback of the loop is followed by the end of its turn)

@@ -1,10 +1,10 @@
-import Linearizability
-
-/// Whether what the clients of a round saw is what the README promises.
-struct Judge {
-  let records: [Record]
+/// Whether what clients saw at the three read levels is what the README promises: writes and
+/// `consistent` reads are linearizable, a `default` read sees all that was answered the lease before,
+/// a `stale` read is a past state, and no process goes back.
+package struct Judge {
+  package let records: [Record]
   /// Nanoseconds by which a `default` read may be old: three quarters of the election timeout.
-  let leaseBound: UInt64
+  package let leaseBound: UInt64
 
   /// A write that is known to stand in the log, told by its own answer or by a read of its value.
   private struct Version {
@@ -18,14 +18,14 @@ struct Judge {
   private var versions: [Int: [Version]] = [:]
   /// By key: calls of deletes whose index nobody learned.
   private var unknownDeletes: [Int: [UInt64]] = [:]
-  private(set) var violations: [String] = []
+  package private(set) var violations: [String] = []
 
-  init(_ records: [Record], leaseBound: UInt64) {
+  package init(_ records: [Record], leaseBound: UInt64) {
     self.records = records
     self.leaseBound = leaseBound
   }
 
-  mutating func run() {
+  package mutating func run() {
     checkValues()
     collectVersions()
     checkOrder()
@@ -193,11 +193,5 @@ struct Judge {
         }
       }
     }
-  }
-}
-
-extension Record {
-  var isWrite: Bool {
-    if case .get = kind { false } else { true }
   }
 }
