@@ -1,5 +1,5 @@
 # Two commands set everything up: `make run` and `make test`.
-.PHONY: run test lint release install setup bench
+.PHONY: run test lint release install setup bench soak
 
 # Installs what is missing (Debian, Ubuntu): libuv's header and library, and curl for the examples.
 setup:
@@ -33,3 +33,8 @@ install: release
 bench: release
 	Benchmarks/install-peers
 	Benchmarks/run $(FIGURES)
+
+# Looks for bugs for so long: seeds, real processes under faults, failpoints, fuzzers, planted bugs.
+DURATION ?= 60
+soak: setup
+	scripts/soak $(DURATION)

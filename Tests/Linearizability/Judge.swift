@@ -11,6 +11,7 @@ package struct Judge {
     var index: UInt64
     /// Nil: a delete.
     var value: UInt64?
+    var called: UInt64
     var returned: UInt64?
   }
 
@@ -83,11 +84,11 @@ package struct Judge {
       case .put(let value):
         guard let index = record.index ?? indexes[value] else { continue }
         versions[record.key, default: []].append(
-          Version(index: index, value: value, returned: record.returned))
+          Version(index: index, value: value, called: record.called, returned: record.returned))
       case .delete:
         if let index = record.index {
           versions[record.key, default: []].append(
-            Version(index: index, value: nil, returned: record.returned))
+            Version(index: index, value: nil, called: record.called, returned: record.returned))
         } else {
           unknownDeletes[record.key, default: []].append(record.called)
         }
@@ -145,7 +146,9 @@ package struct Judge {
       if index < newest.index { fail("index \(newest.index) was answered before", record) }
     } else if newest.value != nil {
       // Nothing there: then it was deleted behind that write.
-      let isDeleted = versions.contains { $0.index > newest.index && $0.value == nil }
+      let isDeleted = versions.contains {
+        $0.index > newest.index && $0.value == nil && $0.called <= record.returned!
+      }
       if !isDeleted, !mayBeDeleted(record) {
         fail("nothing, but index \(newest.index) was answered before", record)
       }

@@ -15,22 +15,27 @@ struct Campaign {
   private var violations = 0
   private var slowestHealing: UInt64 = 0
   private var counts: [String: Int] = [:]
+  private let failpoints = Failpoints()
 
   init(_ options: Options) {
     self.options = options
-    deadline = Clock.now + UInt64(options.minutes * 60e9)
+    deadline = Clock.now + UInt64(options.seconds * 1e9)
     random = Seeded(options.seed)
   }
 
   /// Returns whether every round passed.
   mutating func run() -> Bool {
-    print("raftkv-chaos --seed \(options.seed): \(options.minutes) minutes, \(options.binary)")
+    print("raftkv-chaos --seed \(options.seed): \(options.seconds) s, \(options.binary)")
     var life = 0
     repeat {
       runCluster(life, count: options.nodeCounts[life % options.nodeCounts.count])
       life += 1
     } while Clock.now < deadline && failed < 5 && !Interruption.isRequested
     let faults = counts.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
+    if options.hasFailpoints {
+      print("failpoints: \(failpoints.played.count) of \(failpoints.all.count) passed")
+      for card in failpoints.missing { print("  not passed: \(card.mark)") }
+    }
     print("faults: " + faults.joined(separator: ", "))
     print(
       "\(passed) passed, \(failed) failed; \(kills) kills, \(operations) operations, \(unknown) of "
@@ -45,6 +50,7 @@ struct Campaign {
     do {
       let cluster = try Cluster(options, count: count, directory: directory)
       defer {
+        if options.hasFailpoints { for node in cluster.nodes { failpoints.read(node.log) } }
         cluster.end()
         kills += cluster.kills
       }
@@ -54,7 +60,7 @@ struct Campaign {
         if Interruption.isRequested { break }
         var current = Round(cluster, number: round)
         let before = cluster.kills
-        current.run(seed: random.next())
+        current.run(seed: random.next(), failpoints: failpoints)
         known.merge(current.final) { $1 }
         report(current, count, kills + cluster.kills, cluster.kills - before)
         round += 1

@@ -22,7 +22,7 @@ final class Cluster {
     self.options = options
     self.directory = directory
     try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
-    let volume = SmallVolume(at: "\(directory)/volume")
+    let volume = options.isMild ? nil : SmallVolume(at: "\(directory)/volume")
     self.volume = volume
     nodes = (0..<count).map {
       let isSmall = $0 == count - 1 && volume != nil

@@ -1,5 +1,6 @@
-/// The sites and actions of a binary built with `-DFAILPOINTS` (`Support/Failpoint.swift`).
-enum Failpoints {
+/// The sites and actions of a binary built with `-DFAILPOINTS` (`Support/Failpoint.swift`), dealt
+/// like cards: every combination comes before any comes again.
+final class Failpoints {
   private static let sites = [
     "append-write", "hard-state-write", "send", "apply", "snapshot-write", "rename",
     "directory-sync", "compact", "configuration-change",
@@ -8,20 +9,48 @@ enum Failpoints {
   private static let fallible: Set = [
     "append-write", "hard-state-write", "snapshot-write", "rename", "directory-sync",
   ]
+  /// Passed many times a second; the others a few times in a life.
+  private static let frequent: Set = ["append-write", "send", "apply"]
 
-  /// One or two of them, as the environment variable wants it.
-  static func draw(_ random: inout Seeded) -> String {
-    (0..<(random.coin(0.3) ? 2 : 1)).map { _ in
-      let site = sites.randomElement(using: &random)!
-      let name = (random.coin(0.5) ? "before-" : "after-") + site
-      // Frequent sites are passed many times a second, the others a few times in a life.
-      let isFrequent = ["append-write", "send", "apply"].contains(site)
-      let count = 1 + random.below(isFrequent ? 300 : 3)
-      switch random.below(fallible.contains(site) ? 5 : 4) {
-      case 0..<3: return "\(name)=kill@\(count)"
-      case 3: return "\(name)=delay:\(50 + random.below(700))ms@\(count)"
-      default: return "\(name)=error@\(count)"
-      }
-    }.joined(separator: ";")
+  struct Card: Hashable {
+    var site: String
+    var moment: String
+    var action: String
+
+    /// As a node says it when the card was played: `failpoint before-send: kill`.
+    var mark: String { "failpoint \(moment)-\(site): \(action)" }
   }
+
+  let all: [Card]
+  private var deck: [Card] = []
+  /// What nodes said they passed.
+  private(set) var played: Set<Card> = []
+
+  init() {
+    all = Self.sites.flatMap { site in
+      ["before", "after"].flatMap { moment in
+        ["kill", "delay", "error"].compactMap { action in
+          action == "error" && !Self.fallible.contains(site)
+            ? nil : Card(site: site, moment: moment, action: action)
+        }
+      }
+    }
+  }
+
+  /// For the environment variable of one start.
+  func draw(_ random: inout Seeded) -> String {
+    if deck.isEmpty { deck = all.shuffled(using: &random) }
+    let card = deck.removeLast()
+    let count = 1 + random.below(Self.frequent.contains(card.site) ? 300 : 3)
+    let delay = 50 + random.below(700)
+    let action = card.action == "delay" ? "delay:\(delay)ms" : card.action
+    return "\(card.moment)-\(card.site)=\(action)@\(count)"
+  }
+
+  /// Looks through what a node has written.
+  func read(_ log: String) {
+    for card in all where log.contains(card.mark) { played.insert(card) }
+  }
+
+  var missing: [Card] { all.filter { !played.contains($0) } }
 }

@@ -12,23 +12,26 @@ struct Faults {
 
   let cluster: Cluster
   let deadline: UInt64
-  var random: Seeded
+  private let failpoints: Failpoints
+  private var random: Seeded
   private(set) var counts: [String: Int] = [:]
 
   private static let common: [(Kind, weight: Int)] = [
     (.kill, 4), (.killLeader, 5), (.killMajority, 2), (.killAll, 2), (.killWhileStarting, 3),
-    (.terminate, 2), (.pause, 2), (.pauseLeader, 3), (.pauseMajority, 1), (.failpoint, 6),
+    (.terminate, 2), (.pause, 2), (.pauseLeader, 3), (.pauseMajority, 1), (.failpoint, 25),
   ]
   private static let grave: [Kind] = [.fullDisk, .damage, .wipe, .remove, .remove]
 
-  init(_ cluster: Cluster, until deadline: UInt64, seed: UInt64) {
+  init(_ cluster: Cluster, until deadline: UInt64, seed: UInt64, _ failpoints: Failpoints) {
+    self.failpoints = failpoints
     self.cluster = cluster
     self.deadline = deadline
     random = Seeded(seed)
   }
 
   mutating func run() {
-    var graveFault: Kind? = random.coin(0.6) ? Self.grave.randomElement(using: &random)! : nil
+    let grave = Self.grave.filter { $0 != .fullDisk || !cluster.options.isMild }
+    var graveFault: Kind? = random.coin(0.6) ? grave.randomElement(using: &random)! : nil
     while isOn {
       cluster.wait(random.between(0.1, 1))
       if let kind = graveFault, random.coin(0.3) {
@@ -142,14 +145,14 @@ struct Faults {
 
   private mutating func armFailpoint() {
     let node = some()
-    let failpoints = Failpoints.draw(&random)
+    let failpoints = self.failpoints.draw(&random)
     cluster.kill([node])
     guard !node.isLost else { return }
     cluster.note("\(node.name) with \(failpoints)")
     cluster.start(node, failpoints: failpoints)
     // Killed by itself, or ended by an error of its disk.
     node.mayEndWith = [128 + SIGKILL, 74]
-    if cluster.awaitEnd(node, within: random.between(0.5, 4)) {
+    if cluster.awaitEnd(node, within: random.between(1, 6)) {
       counts["failpoints that ended a process", default: 0] += 1
     }
     cluster.kill([node])

@@ -1,21 +1,23 @@
-/// `raftkv-chaos [--minutes M] [--nodes N[,N…]] [--seed S] [--binary PATH] …`
+/// `raftkv-chaos [--seconds S] [--nodes N[,N…]] [--seed S] [--binary PATH] …`
 struct Options {
   static let usage = """
     usage: raftkv-chaos --binary PATH [options]
-      --minutes M            how long (default 1)
+      --seconds S            how long (default 60); a round that has begun is finished
+      --minutes M            the same in minutes
       --seed S               of faults and clients (default: from the clock)
       --nodes N[,N]          sizes of the clusters, by turns (default 3,5)
       --rounds R             rounds in a cluster's life (default 8)
       --storm S              seconds that faults last in a round (default 12)
       --clients C            (default 8)
       --election-timeout MS  of the nodes; heartbeats are a sixth of it (default 300)
+      --mild                 no disks are filled: for a short run on a small machine
       --failpoints           the binary was built with -DFAILPOINTS
       --directory PATH       for data and logs (default /tmp)
 
     """
 
   var binary = ""
-  var minutes = 1.0
+  var seconds = 60.0
   var seed = Clock.now / 1_000 % 1_000_000
   var nodeCounts = [3, 5]
   var rounds = 8
@@ -23,6 +25,7 @@ struct Options {
   var clients = 8
   var electionTimeout = 300
   var hasFailpoints = false
+  var isMild = false
   var directory = "/tmp"
 
   /// Nil where something is not understood.
@@ -31,6 +34,10 @@ struct Options {
     while let flag = rest.popFirst() {
       if flag == "--failpoints" {
         hasFailpoints = true
+        continue
+      }
+      if flag == "--mild" {
+        isMild = true
         continue
       }
       guard let value = rest.popFirst() else { return nil }
@@ -45,7 +52,8 @@ struct Options {
       default:
         guard let number = Double(value), number > 0 else { return nil }
         switch flag {
-        case "--minutes": minutes = number
+        case "--minutes": seconds = number * 60
+        case "--seconds": seconds = number
         case "--seed": seed = UInt64(number)
         case "--rounds": rounds = Int(number)
         case "--storm": storm = number

@@ -22,7 +22,7 @@ struct Round {
     options = cluster.options
   }
 
-  mutating func run(seed: UInt64) {
+  mutating func run(seed: UInt64, failpoints: Failpoints) {
     var random = Seeded(seed)
     let places = cluster.nodes.map(\.place)
     for client in 0..<options.clients {
@@ -34,7 +34,7 @@ struct Round {
     Weather(network: cluster.network, count: cluster.nodes.count, records: records)
       .start(seed: random.next())
     let deadline = Clock.now + UInt64(options.storm * 1e9)
-    var faults = Faults(cluster, until: deadline, seed: random.next())
+    var faults = Faults(cluster, until: deadline, seed: random.next(), failpoints)
     faults.run()
     counts = faults.counts
     let ended = Clock.now

@@ -3,16 +3,20 @@ import Glibc
 /// The raftkvd binary under test, and processes of it.
 enum Program {
   /// SwiftPM builds it beside the test bundle, which is this process.
-  static let path: String = {
+  static let path = beside("raftkvd")
+
+  /// Another program of this package.
+  static func beside(_ name: String) -> String {
     var buffer = [CChar](repeating: 0, count: 4096)
     let count = readlink("/proc/self/exe", &buffer, buffer.count)
     let bundle = String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    return bundle[...bundle.lastIndex(of: "/")!] + "raftkvd"
-  }()
+    return bundle[...bundle.lastIndex(of: "/")!] + name
+  }
 
   /// Starts the binary with its standard error appended to the file at `log`.
   static func spawn(
-    _ arguments: [String], log: String, in directory: String, environment: [String: String] = [:]
+    _ arguments: [String], log: String, in directory: String, environment: [String: String] = [:],
+    program: String = path
   ) throws -> pid_t {
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
@@ -22,12 +26,12 @@ enum Program {
     posix_spawn_file_actions_adddup2(&actions, 2, 1)
     // env(1) changes the directory and becomes the binary: the process id stays.
     let variables = environment.map { "\($0.key)=\($0.value)" }
-    let command = ["/usr/bin/env", "-C", directory] + variables + [path] + arguments
+    let command = ["/usr/bin/env", "-C", directory] + variables + [program] + arguments
     var texts: [UnsafeMutablePointer<CChar>?] = command.map { strdup($0) } + [nil]
     defer { for text in texts { free(text) } }
     var process: pid_t = 0
     let status = posix_spawn(&process, command[0], &actions, nil, &texts, environ)
-    guard status == 0 else { throw ClientError.system("posix_spawn of \(path)", status) }
+    guard status == 0 else { throw ClientError.system("posix_spawn of \(program)", status) }
     return process
   }
 
