@@ -50,7 +50,6 @@ struct Campaign {
     do {
       let cluster = try Cluster(options, count: count, directory: directory)
       defer {
-        if options.hasFailpoints { for node in cluster.nodes { failpoints.read(node.log) } }
         cluster.end()
         kills += cluster.kills
       }
@@ -61,6 +60,7 @@ struct Campaign {
         var current = Round(cluster, number: round)
         let before = cluster.kills
         current.run(seed: random.next(), failpoints: failpoints)
+        if options.hasFailpoints { for node in cluster.nodes { failpoints.read(node.log) } }
         known.merge(current.final) { $1 }
         report(current, count, kills + cluster.kills, cluster.kills - before)
         round += 1
