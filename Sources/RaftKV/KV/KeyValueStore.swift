@@ -36,7 +36,11 @@ package final class KeyValueStore {
     precondition(index > state.appliedIndex, "entries are applied once, in order")
     let command = try Command(decoding: payload)
     state.appliedIndex = index  // first: the observer may ask (B17)
+    if command.clock < state.clock { CoverageMark.hit(.clockBehind) }
     state.clock = max(state.clock, command.clock)
+    #if PLANTED_BUGS
+    if PlantedBug.clockFollowsProposer.isActive { state.clock = command.clock }
+    #endif
     let result: ApplyResult
     switch command.kind {
     case .put:
@@ -64,6 +68,11 @@ package final class KeyValueStore {
     precondition(state.appliedIndex >= appliedIndex, "an installed state is never older")
     dismantler.take(self.state.map)
     self.state = state
+    #if PLANTED_BUGS
+    if PlantedBug.tombstonesNotInstalled.isActive {
+      self.state.tombstones = Tombstones(horizon: state.tombstones.horizon)
+    }
+    #endif
     history = StateHashHistory(interval: history.interval)
   }
 

@@ -30,5 +30,11 @@ package struct Parameters: Equatable, Sendable {
   /// own clock. With rates between 0.9 and 1.1 of true time that is at least 1/1.1 of it, and
   /// our lease runs at most 1/0.9 of its length: L < 0.9/1.1 = 0.81 election timeouts. Three
   /// quarters leaves a margin (C4).
-  package var leaseDuration: Interval { electionTimeout * 3 / 4 }
+  package var leaseDuration: Interval {
+    #if PLANTED_BUGS
+    if PlantedBug.leaseIgnoresDrift.isActive { return electionTimeout }
+    if PlantedBug.leaseOutlastsElection.isActive { return electionTimeout * 2 }
+    #endif
+    return electionTimeout * 3 / 4
+  }
 }

@@ -9,7 +9,12 @@ package struct Quorum: Equatable, Sendable {
   package var voters: [NodeID]
   package init(_ voters: [NodeID]) { self.voters = voters }
 
-  package var size: Int { voters.count / 2 + 1 }
+  package var size: Int {
+    #if PLANTED_BUGS
+    if PlantedBug.halfIsMajority.isActive { return (voters.count + 1) / 2 }
+    #endif
+    return voters.count / 2 + 1
+  }
 
   /// The highest value that a majority has reached: sorted downwards, the one at position
   /// `size - 1`. Nil for no voters, where any value is agreed on.

@@ -20,7 +20,11 @@ extension Raft {
     let isChange = self.role != role || term > currentTerm
     if term > currentTerm {
       currentTerm = term
+      #if PLANTED_BUGS
+      if !PlantedBug.voteKeptAcrossTerms.isActive { votedFor = .none }
+      #else
       votedFor = .none
+      #endif
       leader = .none
       deadLeader = .none
       // What was said in the old term is void; a lost message is always allowed.
@@ -36,6 +40,10 @@ extension Raft {
       leader = .none
       lastLeaderContact = nil
     }
+    #if PLANTED_BUGS
+    let isSteppingDown = self.role != .follower && role == .follower
+    if PlantedBug.voteClearedOnStepDown.isActive, isSteppingDown { votedFor = .none }
+    #endif
     votes.removeAll(keepingCapacity: true)
     // A follower that merely learns of a new term goes on waiting: a node with an old log that
     // keeps campaigning must not keep the others from it.
@@ -52,6 +60,7 @@ extension Raft {
     let isNews = leader != peer
     leader = peer
     if role != .follower {
+      CoverageMark.hit(role == .candidate ? .candidateFollows : .preCandidateFollows)
       become(.follower, in: currentTerm, at: now, into: &effects)
     } else if isNews {
       effects.notices.append(.roleChanged(.follower, currentTerm, leader: leader))
@@ -85,6 +94,7 @@ extension Raft {
     if deadLeader != .none, mustProbeDeadLeader {
       // The last pre-vote was refused by a voter that had not noticed yet: look again, then ask
       // again. Should nobody answer the probe, this election timeout decides.
+      CoverageMark.hit(.deadLeaderProbedAgain)
       mustProbeDeadLeader = false
       effects.probes.append(deadLeader)
       electionDeadline = drawElectionDeadline(after: now)
@@ -97,8 +107,10 @@ extension Raft {
   /// still unread, so silence proves nothing (H1).
   package mutating func didStall(at now: Instant) {
     if role == .leader {
+      CoverageMark.hit(.stalledAsLeader)
       leadership!.quorumCheckDue = now + parameters.electionTimeout
     } else if deadLeader == .none {
+      CoverageMark.hit(.stalledAsFollower)
       electionDeadline = drawElectionDeadline(after: now)
     }
   }
@@ -108,6 +120,7 @@ extension Raft {
   package mutating func didFindDead(_ peer: NodeID, at now: Instant, into effects: inout Effects) {
     guard role != .leader, peer == leader || peer == deadLeader else { return }
     if leader != .none { effects.notices.append(.roleChanged(role, currentTerm, leader: .none)) }
+    CoverageMark.hit(.leaderFoundDead)
     leader = .none
     deadLeader = peer
     mustProbeDeadLeader = false
@@ -126,7 +139,13 @@ extension Raft {
   mutating func campaign(isTransfer: Bool, at now: Instant, into effects: inout Effects) {
     precondition(mayCampaign, "only a voter campaigns")
     isTransferCampaign = isTransfer
-    if isTransfer { return startElection(at: now, into: &effects) }
+    if isTransfer {
+      CoverageMark.hit(.campaignForTransfer)
+      return startElection(at: now, into: &effects)
+    }
+    #if PLANTED_BUGS
+    if PlantedBug.noPreVote.isActive { return startElection(at: now, into: &effects) }
+    #endif
     become(.preCandidate, in: currentTerm, at: now, into: &effects)
     leader = .none
     votes.append((id, true))
@@ -150,6 +169,12 @@ extension Raft {
     for voter in configuration.voters where voter != id {
       send(.voteRequest(request), to: voter, term: term)
     }
+    #if PLANTED_BUGS
+    for learner in configuration.members
+    where PlantedBug.learnersVote.isActive && learner.role == .learner {
+      send(.voteRequest(request), to: learner.id, term: term)
+    }
+    #endif
   }
 
   /// Our own vote is durable: now it is a vote (A5).
@@ -163,6 +188,12 @@ extension Raft {
 
   private mutating func countVotes(at now: Instant, into effects: inout Effects) {
     let votes = votes
+    #if PLANTED_BUGS
+    let granted = votes.reduce(0) { $0 + ($1.granted ? 1 : 0) }
+    if PlantedBug.learnersVote.isActive, role == .candidate, granted >= configuration.quorum {
+      return becomeLeader(at: now, into: &effects)
+    }
+    #endif
     // After a refusal nobody waits for a dead leader's vote as well: ask again soon, not at the
     // timeout. Without one it may still come, from the process that took its place.
     let silent = votes.contains { !$0.granted } ? deadLeader : .none
@@ -180,10 +211,12 @@ extension Raft {
   /// A campaign ends where its node may no longer lead.
   mutating func stopCampaigning(at now: Instant, into effects: inout Effects) {
     guard !mayCampaign, role == .preCandidate || role == .candidate else { return }
+    CoverageMark.hit(.campaignStopped)
     become(.follower, in: currentTerm, at: now, into: &effects)
   }
 
   private mutating func lostCampaign(at now: Instant, into effects: inout Effects) {
+    CoverageMark.hit(role == .candidate ? .electionLost : .preVoteLost)
     become(.follower, in: currentTerm, at: now, into: &effects)
     if deadLeader != .none {
       mustProbeDeadLeader = true
@@ -221,17 +254,15 @@ extension Raft {
     // to the leader's appends will depose it (A11).
     let isSticky = !request.isTransfer && (hearsLeader(at: now) || now < votesNotBefore)
     if isSticky {
+      CoverageMark.hit(hearsLeader(at: now) ? .voteRefusedLeaderHeard : .voteRefusedAfterRestart)
       return send(.voteReply(VoteReply(phase: request.phase, granted: false)), to: candidate)
     }
-    // At least as up-to-date as ours (§5.4.1).
-    let last = outline.lastEntry
-    let isUpToDate =
-      request.lastEntry.term > last.term
-      || (request.lastEntry.term == last.term && request.lastEntry.index >= last.index)
+    let isUpToDate = isUpToDate(request)
     switch request.phase {
     case .preVote:
       // Nothing changes here, and nothing is written: it is only a question (A9).
       let granted = term > currentTerm && isUpToDate
+      if term <= currentTerm { CoverageMark.hit(.preVoteOfOldTerm) }
       send(
         .voteReply(VoteReply(phase: .preVote, granted: granted)), to: candidate,
         term: granted ? term : currentTerm)
@@ -242,8 +273,11 @@ extension Raft {
       // First come, first served; the same candidate may ask again (A3).
       let canVote = votedFor == candidate || (votedFor == .none && leader == .none)
       let granted = term == currentTerm && canVote && isUpToDate
+      if term == currentTerm, !canVote { CoverageMark.hit(.voteGivenAlready) }
       if granted {
+        if votedFor == candidate { CoverageMark.hit(.voteRepeated) }
         if role == .preCandidate {
+          CoverageMark.hit(.preCandidateVotes)
           become(.follower, in: currentTerm, at: now, into: &effects)
         }
         precondition(role == .follower, "candidates and leaders have voted for themselves")
@@ -254,10 +288,26 @@ extension Raft {
     }
   }
 
+  /// At least as up-to-date as ours (§5.4.1; A4).
+  private func isUpToDate(_ request: VoteRequest) -> Bool {
+    let last = outline.lastEntry
+    let theirs = request.lastEntry
+    #if PLANTED_BUGS
+    if PlantedBug.upToDateByTermAlone.isActive { return theirs.term >= last.term }
+    if PlantedBug.upToDateByIndexAlone.isActive { return theirs.index >= last.index }
+    if PlantedBug.transferSkipsLogCheck.isActive, request.isTransfer { return true }
+    #endif
+    if theirs.term < last.term, theirs.index > last.index { CoverageMark.hit(.longerLogIsOlder) }
+    return theirs.term > last.term || (theirs.term == last.term && theirs.index >= last.index)
+  }
+
   /// Whether a leader is known to live: we lead with a quorum's ear, or heard one within the
   /// shortest election timeout.
   package func hearsLeader(at now: Instant) -> Bool {
     if role == .leader { return true }
+    #if PLANTED_BUGS
+    if PlantedBug.noStickiness.isActive { return false }
+    #endif
     guard let lastLeaderContact else { return false }
     return now - lastLeaderContact < parameters.electionTimeout
   }
@@ -271,15 +321,31 @@ extension Raft {
     if term > currentTerm && !isPreVoteGrant {
       return become(.follower, in: term, because: .higherTerm, at: now, into: &effects)
     }
+    #if PLANTED_BUGS
+    if PlantedBug.preVoteCountsAsVote.isActive, role == .candidate, isPreVoteGrant {
+      return note(reply, from: voter, at: now, into: &effects)
+    }
+    #endif
     switch (role, reply.phase) {
     case (.preCandidate, .preVote):
       guard term == currentTerm.next || !reply.granted else { return }
     case (.candidate, .vote):
-      guard term == currentTerm else { return }
+      #if PLANTED_BUGS
+      if PlantedBug.oldVoteReplyCounts.isActive, reply.granted { break }
+      #endif
+      guard term == currentTerm else { return CoverageMark.hit(.voteOfOldTerm) }
     default:
-      return
+      return CoverageMark.hit(.voteTooLate)
     }
-    guard !votes.contains(where: { $0.voter == voter }) else { return }
+    note(reply, from: voter, at: now, into: &effects)
+  }
+
+  private mutating func note(
+    _ reply: VoteReply, from voter: NodeID, at now: Instant, into effects: inout Effects
+  ) {
+    guard !votes.contains(where: { $0.voter == voter }) else {
+      return CoverageMark.hit(.voteTwice)
+    }
     votes.append((voter, reply.granted))
     countVotes(at: now, into: &effects)
   }
@@ -292,6 +358,10 @@ extension Raft {
     guard now >= leadership!.quorumCheckDue else { return }
     leadership!.quorumCheckDue = now + parameters.electionTimeout
     guard !hasQuorumContact(at: now) else { return }
+    #if PLANTED_BUGS
+    if PlantedBug.noCheckQuorum.isActive { return }
+    #endif
+    CoverageMark.hit(.quorumLost)
     become(.follower, in: currentTerm, because: .lostQuorum, at: now, into: &effects)
   }
 

@@ -8,6 +8,14 @@ extension Raft {
       advanceCommitIndex(at: now, into: &effects)
       beginRoundIfDue(at: now)
       for peer in leadership!.progress.indices { replicate(to: peer, at: now, into: &effects) }
+      #if PLANTED_BUGS
+      let confirmedBefore = leadership!.confirmedRound
+      defer {
+        if PlantedBug.leaseFromReceipt.isActive, leadership?.confirmedRound != confirmedBefore {
+          leadership?.confirmedAt = now
+        }
+      }
+      #endif
       confirmRounds(into: &effects)
       stepDownIfRemoved(at: now, into: &effects)
     } else {
@@ -16,7 +24,18 @@ extension Raft {
     if let hardState = hardStateToWrite() { effects.hardState = hardState }
     if let ticket = logToWrite() { effects.logWrite = ticket }
     // Nothing that speaks of a term or a vote leaves before it is durable (A1).
-    guard isHardStateDurable else { return }
+    #if PLANTED_BUGS
+    if PlantedBug.voteBeforeDurable.isActive && role == .follower
+      || PlantedBug.candidacyBeforeDurable.isActive && role == .candidate
+    {
+      effects.messages.append(contentsOf: outbox)
+      outbox.removeAll(keepingCapacity: true)
+    }
+    #endif
+    guard isHardStateDurable else {
+      if !outbox.isEmpty { CoverageMark.hit(.messagesWaitForTerm) }
+      return
+    }
     effects.messages.append(contentsOf: outbox)
     outbox.removeAll(keepingCapacity: true)
   }

@@ -8,9 +8,18 @@ extension Raft {
     let last = previous.index + count
     // Where our log begins, everything is committed and so agrees with every leader's log.
     let skipped = max(0, min(count, outline.base.index - previous.index))
-    if previous.index >= outline.base.index, !outline.contains(previous) {
-      return refuse(previous)
+    if skipped > 0 { CoverageMark.hit(.appendBelowBase) }
+    #if PLANTED_BUGS
+    let isKnown =
+      outline.contains(previous)
+      || PlantedBug.previousByIndexAlone.isActive && previous.index <= lastIndex
+    if PlantedBug.refusalCommits.isActive, !isKnown {
+      commitIndex = max(commitIndex, min(request.leaderCommit, lastIndex))
     }
+    #else
+    let isKnown = outline.contains(previous)
+    #endif
+    if previous.index >= outline.base.index, !isKnown { return refuse(previous) }
     // Skip what we have. Only a real conflict truncates: this message may be old, and a prefix
     // of what came after it (B1).
     var first = skipped
@@ -19,10 +28,15 @@ extension Raft {
     {
       first += 1
     }
+    if count > 0, first == count { CoverageMark.hit(.appendKnownAlready) }
+    #if PLANTED_BUGS
+    if PlantedBug.truncatesAlways.isActive, previous.index >= commitIndex { first = skipped }
+    #endif
     if first < count {
       // The last of the room is for what keeps the cluster going.
       let isCommand = request.entries[first...].contains { $0.kind == .command }
       guard storage != .full || !isCommand else {
+        CoverageMark.hit(.appendRefusedFull)
         return send(
           .appendReply(AppendReply(outcome: .full(previous: previous.index), round: roundHeard)),
           to: leader)
@@ -31,14 +45,23 @@ extension Raft {
     }
     verifiedIndex = max(verifiedIndex, last)
     // Only what this message vouches for may be committed by it (B4).
+    if request.leaderCommit > last { CoverageMark.hit(.commitBeyondMessage) }
     commitIndex = max(commitIndex, min(request.leaderCommit, last))
+    #if PLANTED_BUGS
+    if PlantedBug.commitUnchecked.isActive {
+      commitIndex = max(commitIndex, min(request.leaderCommit, lastIndex))
+    }
+    #endif
     owesAcknowledgement = true
   }
 
   private mutating func append(
     _ entries: [EntryHeader], from first: Int, after index: LogIndex, into effects: inout Effects
   ) {
-    if index < lastIndex { truncate(after: index, into: &effects) }
+    if index < lastIndex {
+      CoverageMark.hit(.conflictTruncated)
+      truncate(after: index, into: &effects)
+    }
     var isConfigurationNew = false
     for entry in entries[first...] {
       outline.append(term: entry.term, size: Int(entry.size))
@@ -56,6 +79,7 @@ extension Raft {
   /// whole term at a time (B12).
   private mutating func refuse(_ previous: EntryID) {
     precondition(previous.index > commitIndex, "a leader's log lacks what is committed here")
+    CoverageMark.hit(previous.index > lastIndex ? .appendBehindGap : .appendOnConflict)
     let hint = outline.lastEntry(atOrBefore: previous.index, termAtMost: previous.term)
     let outcome = AppendReply.Outcome.conflict(previous: previous.index, hint: hint)
     send(.appendReply(AppendReply(outcome: outcome, round: roundHeard)), to: leader)
@@ -65,7 +89,13 @@ extension Raft {
     roundHeard = max(roundHeard, heartbeat.round)
     // The leader told only what it knows to match; we believe it only as far as we verified that
     // ourselves in this term (B4).
+    if heartbeat.commit > verifiedIndex { CoverageMark.hit(.heartbeatCommitUnverified) }
     commitIndex = max(commitIndex, min(heartbeat.commit, verifiedIndex))
+    #if PLANTED_BUGS
+    if PlantedBug.heartbeatCommitsAll.isActive {
+      commitIndex = max(commitIndex, min(heartbeat.commit, lastIndex))
+    }
+    #endif
     let reply = HeartbeatReply(round: heartbeat.round, isFull: storage != .healthy)
     send(.heartbeatReply(reply), to: leader)
   }
@@ -74,7 +104,15 @@ extension Raft {
   /// simply our own last index (B3), and never an entry that a crash could take (G1).
   mutating func acknowledgeIfDurable() {
     guard owesAcknowledgement, leader != .none, leader != id else { return }
+    #if PLANTED_BUGS
+    let match =
+      PlantedBug.acknowledgesOwnLast.isActive
+      ? persistedIndex
+      : PlantedBug.acknowledgesUnsynced.isActive
+        ? verifiedIndex : min(verifiedIndex, persistedIndex)
+    #else
     let match = min(verifiedIndex, persistedIndex)
+    #endif
     guard match > acknowledgedIndex || match == verifiedIndex else { return }
     acknowledgedIndex = match
     owesAcknowledgement = match < verifiedIndex

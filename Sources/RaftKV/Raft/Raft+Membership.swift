@@ -17,7 +17,16 @@ extension Raft {
   ) throws(Refusal) {
     guard let leadership else { throw .notLeader }
     guard leadership.transfer == nil else { throw .transferring }
-    guard hasCommittedInTerm, configurations.currentIndex <= commitIndex else {
+    #if PLANTED_BUGS
+    let isReady = hasCommittedInTerm || PlantedBug.changeBeforeNoop.isActive
+    let isFree =
+      configurations.currentIndex <= commitIndex || PlantedBug.changeBeforeCommit.isActive
+    #else
+    let isReady = hasCommittedInTerm
+    let isFree = configurations.currentIndex <= commitIndex
+    #endif
+    guard isReady, isFree else {
+      CoverageMark.hit(isReady ? .changeWaitsForChange : .changeWaitsForNoop)
       throw .configurationPending
     }
     let next = try configuration.applying(change, at: lastIndex.next)
@@ -52,7 +61,11 @@ extension Raft {
   /// The configuration in force is another: appended, truncated or installed.
   mutating func didChangeConfiguration(into effects: inout Effects) {
     effects.notices.append(.configurationChanged(configurations.currentIndex))
+    #if PLANTED_BUGS
+    if PlantedBug.readdedStaysRemoved.isActive { return }
+    #endif
     if let removedBy, let since = configuration.member(id)?.memberSince, since > removedBy {
+      CoverageMark.hit(.removedAndBack)
       self.removedBy = nil  // Added again as it is: its data is intact (D8).
     }
   }
@@ -67,15 +80,23 @@ extension Raft {
   /// Says "you are removed", which only a leader may whose committed configuration, of a term in
   /// which it has committed, lacks the other (D7).
   mutating func tellRemoved(_ peer: NodeID) {
+    #if PLANTED_BUGS
+    if PlantedBug.removalSaidTooEarly.isActive, role == .leader, !configuration.contains(peer) {
+      return send(.removed(by: configurations.currentIndex), to: peer)
+    }
+    #endif
     guard role == .leader, hasCommittedInTerm, configurations.currentIndex <= commitIndex,
       !configuration.contains(peer)
     else { return }
+    CoverageMark.hit(.removalTold)
     send(.removed(by: configurations.currentIndex), to: peer)
   }
 
   mutating func learnRemoval(by index: LogIndex, into effects: inout Effects) {
     guard removedBy == nil || removedBy! < index else { return }
-    if let since = configuration.member(id)?.memberSince, since > index { return }
+    if let since = configuration.member(id)?.memberSince, since > index {
+      return CoverageMark.hit(.removalIsHistory)
+    }
     removedBy = index
     effects.notices.append(.wasRemoved(by: index))
   }
@@ -103,6 +124,7 @@ extension Raft {
       guard isCaughtUp || hasStalled else { continue }
       let change: Change = isCaughtUp ? .promote(member.id) : .remove(member.id)
       guard (try? self.change(change, at: now, into: &effects)) != nil else { return }
+      if hasStalled && !isCaughtUp { CoverageMark.hit(.learnerGivenUp) }
       if hasStalled && !isCaughtUp { effects.notices.append(.learnerStalled(member.id)) }
       return  // One change at a time.
     }
@@ -111,6 +133,9 @@ extension Raft {
   /// A learner has caught up when a round, the time to copy what the log held when the round began,
   /// takes less than an election timeout: then it cannot hold up the cluster for longer than that.
   private mutating func updateCatchUp(of peer: Int, at now: Instant) -> Bool {
+    #if PLANTED_BUGS
+    if PlantedBug.promotedAtOnce.isActive { return true }
+    #endif
     let progress = leadership!.progress[peer]
     guard progress.matchIndex >= progress.catchUp.target, progress.matchIndex > .zero else {
       return false
@@ -120,6 +145,7 @@ extension Raft {
     {
       return true
     }
+    CoverageMark.hit(.catchUpRoundTooLong)
     leadership!.progress[peer].catchUp.target = lastIndex
     leadership!.progress[peer].catchUp.startedAt = now
     return false

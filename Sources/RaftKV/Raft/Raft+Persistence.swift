@@ -16,7 +16,8 @@ extension Raft {
     precondition(hardStateInFlight == hardState, "one hard-state write at a time")
     hardStateInFlight = nil
     durableHardState = hardState
-    if isHardStateDurable { didPersistOwnVote(at: now, into: &effects) }
+    guard isHardStateDurable else { return CoverageMark.hit(.hardStateOvertaken) }
+    didPersistOwnVote(at: now, into: &effects)
   }
 
   /// The log write with this ticket, and every earlier one, is on stable storage.
@@ -24,6 +25,11 @@ extension Raft {
     while let write = logWrites.first, write.ticket <= ticket {
       logWrites.removeFirst()
       persistedIndex = max(persistedIndex, write.lastIndex)
+      #if PLANTED_BUGS
+      if PlantedBug.oldWriteCountsForNew.isActive || PlantedBug.installForgetsWrites.isActive {
+        persistedIndex = min(persistedIndex, lastIndex)
+      }
+      #endif
     }
     precondition(persistedIndex <= lastIndex, "durable beyond the log")
     if role == .leader { advanceCommitIndex(at: now, into: &effects) }
@@ -37,7 +43,12 @@ extension Raft {
 
   /// A ticket for all edits so far, unless the term they belong to is not durable yet.
   mutating func logToWrite() -> UInt64? {
-    guard hasUnwrittenEdits, isHardStateDurable else { return nil }
+    #if PLANTED_BUGS
+    let mayWrite = isHardStateDurable || PlantedBug.logBeforeTerm.isActive
+    #else
+    let mayWrite = isHardStateDurable
+    #endif
+    guard hasUnwrittenEdits, mayWrite else { return nil }
     hasUnwrittenEdits = false
     lastTicket += 1
     logWrites.append(LogWrite(ticket: lastTicket, lastIndex: lastIndex))
@@ -51,11 +62,20 @@ extension Raft {
     outline.truncate(after: index)
     persistedIndex = min(persistedIndex, index)
     for position in logWrites.indices {
+      #if PLANTED_BUGS
+      if PlantedBug.oldWriteCountsForNew.isActive { break }
+      #endif
+      if logWrites[position].lastIndex > index { CoverageMark.hit(.writeTruncatedInFlight) }
       logWrites[position].lastIndex = min(logWrites[position].lastIndex, index)
     }
     verifiedIndex = min(verifiedIndex, index)
-    if configurations.truncate(after: index) { didChangeConfiguration(into: &effects) }
     effects.logEdits.append(.truncate(after: outline.lastEntry))
     hasUnwrittenEdits = true
+    #if PLANTED_BUGS
+    if PlantedBug.configurationNotRolledBack.isActive { return }
+    #endif
+    guard configurations.truncate(after: index) else { return }
+    CoverageMark.hit(.configurationRolledBack)
+    didChangeConfiguration(into: &effects)
   }
 }

@@ -5,6 +5,11 @@ extension Raft {
   /// leadership that gave it (C2).
   package mutating func requestRead() throws(Refusal) -> UInt64 {
     guard role == .leader else { throw .notLeader }
+    #if PLANTED_BUGS
+    if PlantedBug.readJoinsOldRound.isActive, let last = leadership!.pendingReads.last {
+      return last.through
+    }
+    #endif
     if leadership!.readTicket == leadership!.readTicketInRound { leadership!.readTicket += 1 }
     return leadership!.readTicket
   }
@@ -15,8 +20,14 @@ extension Raft {
   /// Begins a round when the heartbeat is due, or when reads wait for one. The round starts now,
   /// after the reads arrived (C1).
   mutating func beginRoundIfDue(at now: Instant) {
-    let hasReads =
-      leadership!.readTicket > leadership!.readTicketInRound && hasCommittedInTerm
+    #if PLANTED_BUGS
+    let mayRead = hasCommittedInTerm || PlantedBug.readBeforeNoop.isActive
+    #else
+    let mayRead = hasCommittedInTerm
+    #endif
+    let isWaiting = leadership!.readTicket > leadership!.readTicketInRound
+    if isWaiting, !mayRead { CoverageMark.hit(.readWaitsForNoop) }
+    let hasReads = isWaiting && mayRead
     let mayHurry = leadership!.roundTimes.count < Self.maximumOpenRounds
     guard now >= leadership!.heartbeatDue || (hasReads && mayHurry) else { return }
     leadership!.round += 1
@@ -52,6 +63,7 @@ extension Raft {
     let confirmed =
       leadership!.pendingReads.firstIndex { $0.round > agreed } ?? leadership!.pendingReads.count
     guard confirmed > 0 else { return }
+    if confirmed > 1 { CoverageMark.hit(.roundsConfirmedTogether) }
     let last = leadership!.pendingReads[confirmed - 1]
     effects.confirmedReads = ConfirmedReads(through: last.through, index: last.index)
     leadership!.pendingReads.removeFirst(confirmed)
@@ -61,15 +73,27 @@ extension Raft {
   /// a fresh reading of the clock (C5).
   package func hasLease(at now: Instant) -> Bool {
     // In place, not `guard let leadership`: that would copy it, for every read.
-    guard hasCommittedInTerm, leadership!.transfer == nil, !leadership!.isLeaseForfeited else {
+    guard hasCommittedInTerm else { return false }
+    if leadership!.transfer != nil || leadership!.isLeaseForfeited {
+      CoverageMark.hit(leadership!.transfer == nil ? .leaseForfeited : .leaseInTransfer)
+      #if PLANTED_BUGS
+      if !PlantedBug.leaseOutlivesTransfer.isActive { return false }
+      #else
       return false
+      #endif
     }
     let voters = configuration.voters
     if voters.count == 1, voters[0] == id { return true }
     guard let confirmedAt = leadership!.confirmedAt,
-      leadership!.confirmedRound > leadership!.leaseFloor,
-      now < confirmedAt + parameters.leaseDuration
-    else { return false }
+      leadership!.confirmedRound > leadership!.leaseFloor
+    else {
+      CoverageMark.hit(.leaseNotBegun)
+      return false
+    }
+    guard now < confirmedAt + parameters.leaseDuration else {
+      CoverageMark.hit(.leaseOver)
+      return false
+    }
     // The price of fast failover: followers that see our process die do not wait for the lease, and
     // our connections to them die with it.
     return Quorum(voters).holds { voter in voter == id || leadership!.isConnected(to: voter) }

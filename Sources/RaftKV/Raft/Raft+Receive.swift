@@ -5,6 +5,13 @@ extension Raft {
   ) {
     // A message for another life of this node, or an echo of our own, is none of ours (B15).
     guard envelope.to == id, envelope.from != id else { return }
+    #if PLANTED_BUGS
+    if PlantedBug.staleTimeoutNow.isActive, envelope.message == .timeoutNow, role == .follower,
+      mayCampaign
+    {
+      return campaign(isTransfer: true, at: now, into: &effects)
+    }
+    #endif
     switch envelope.message {
     case .voteRequest(let request):
       receive(request, from: envelope.from, term: envelope.term, at: now, into: &effects)
@@ -14,6 +21,13 @@ extension Raft {
       return
     default: break
     }
+    #if PLANTED_BUGS
+    if PlantedBug.oldTermAckCounts.isActive, role == .leader, envelope.term < currentTerm,
+      case .appendReply = envelope.message
+    {
+      return receiveAsLeader(envelope, at: now, into: &effects)
+    }
+    #endif
     if envelope.term < currentTerm { return answerStale(envelope) }
     if envelope.term > currentTerm {
       become(.follower, in: envelope.term, because: .higherTerm, at: now, into: &effects)
@@ -28,8 +42,12 @@ extension Raft {
   /// A leader of a past term learns from our term that it is deposed; so does one that cannot
   /// otherwise hear of a node stranded at a higher term (A11).
   private mutating func answerStale(_ envelope: Envelope) {
+    #if PLANTED_BUGS
+    if PlantedBug.strandedIgnored.isActive { return }
+    #endif
     switch envelope.message {
     case .append, .heartbeat, .snapshotChunk:
+      CoverageMark.hit(.oldLeaderAnswered)
       send(
         .heartbeatReply(HeartbeatReply(round: 0, isFull: storage != .healthy)), to: envelope.from)
     default: break
@@ -41,6 +59,7 @@ extension Raft {
   ) {
     // Answers count only from members of the configuration in force (B5, D15).
     guard let peer = leadership!.index(of: envelope.from) else {
+      CoverageMark.hit(.strangerHeard)
       return tellRemoved(envelope.from)
     }
     leadership!.progress[peer].lastContact = now
@@ -66,6 +85,10 @@ extension Raft {
       follow(envelope.from, at: now, into: &effects)
       receive(request, into: &effects)
     case .heartbeat(let heartbeat):
+      #if PLANTED_BUGS
+      let due = electionDeadline
+      defer { if PlantedBug.heartbeatIsNoContact.isActive { electionDeadline = due } }
+      #endif
       follow(envelope.from, at: now, into: &effects)
       receive(heartbeat)
     case .snapshotChunk(let chunk):
@@ -73,7 +96,9 @@ extension Raft {
       receive(chunk, into: &effects)
     case .timeoutNow:
       // The log check of the election itself still applies (E4).
-      guard mayCampaign, envelope.from == leader else { return }
+      guard mayCampaign, envelope.from == leader else {
+        return CoverageMark.hit(.timeoutNowIgnored)
+      }
       campaign(isTransfer: true, at: now, into: &effects)
     case .removed(let index):
       learnRemoval(by: index, into: &effects)

@@ -19,9 +19,20 @@ extension Raft {
   /// Appends a command of `size` payload bytes. The driver puts its bytes into the log at once.
   package mutating func propose(size: Int) throws(Refusal) -> EntryID {
     guard let leadership else { throw .notLeader }
-    guard leadership.transfer == nil else { throw .transferring }
+    #if PLANTED_BUGS
+    let mayAppend = leadership.transfer == nil || PlantedBug.transferRefusesAppended.isActive
+    let limit = PlantedBug.noUncommittedLimit.isActive ? .max : parameters.uncommittedBytes
+    #else
+    let mayAppend = leadership.transfer == nil
+    let limit = parameters.uncommittedBytes
+    #endif
+    guard mayAppend else {
+      CoverageMark.hit(.proposedDuringTransfer)
+      throw .transferring
+    }
     let uncommitted = outline.bytes(after: commitIndex, through: lastIndex)
-    guard uncommitted == 0 || uncommitted + size <= parameters.uncommittedBytes else {
+    guard uncommitted == 0 || uncommitted + size <= limit else {
+      CoverageMark.hit(.tooMuchUncommitted)
       throw .overloaded
     }
     outline.append(term: currentTerm, size: size)
@@ -63,6 +74,7 @@ extension Raft {
     case .matched(let index): didMatch(index, peer, at: now, into: &effects)
     case .conflict(let previous, let hint): didConflict(at: previous, hint: hint, peer)
     case .full:
+      CoverageMark.hit(.followerIsFull)
       leadership!.progress[peer].isFull = true
       leadership!.progress[peer].becomeProbe()
       // Until a heartbeat's answer says that there is room.
@@ -82,6 +94,7 @@ extension Raft {
     where leadership!.progress[peer].matchIndex
       >= min(outline.base.index, snapshot.lastEntry.index):
       // From here the log itself serves it; or, if that was compacted meanwhile, a newer snapshot.
+      CoverageMark.hit(.logServesAfterSnapshot)
       leadership!.progress[peer].becomeReplicate()
     case .snapshot, .replicate: break
     }
@@ -92,13 +105,25 @@ extension Raft {
 
   private mutating func didConflict(at previous: LogIndex, hint: EntryID, _ peer: Int) {
     // A refusal at or below what is known to match is old (B5).
-    guard previous > leadership!.progress[peer].matchIndex else { return }
+    guard previous > leadership!.progress[peer].matchIndex else {
+      return CoverageMark.hit(.refusalTooOld)
+    }
     switch leadership!.progress[peer].state {
     case .snapshot: return
-    case .replicate: leadership!.progress[peer].becomeProbe()
+    case .replicate:
+      CoverageMark.hit(.refusedWhileReplicating)
+      leadership!.progress[peer].becomeProbe()
     case .probe:
-      guard previous == leadership!.progress[peer].nextIndex.previous else { return }
+      guard previous == leadership!.progress[peer].nextIndex.previous else {
+        return CoverageMark.hit(.refusalOfEarlierProbe)
+      }
     }
+    if hint.index < outline.base.index { CoverageMark.hit(.refusalBelowBase) }
+    #if PLANTED_BUGS
+    if PlantedBug.probeStopsAtBase.isActive, hint.index <= outline.base.index {
+      return leadership!.progress[peer].probe(after: outline.base.index)
+    }
+    #endif
     // Below our base there is nothing to compare: it needs a snapshot.
     let agreed =
       hint.index < outline.base.index
@@ -115,14 +140,25 @@ extension Raft {
     leadership!.progress[peer].isFull = reply.isFull
     switch leadership!.progress[peer].state {
     case .probe:
+      #if PLANTED_BUGS
+      if PlantedBug.probeNeverRetried.isActive { return }
+      #endif
       // The probe or its answer may have been lost (B13): this heartbeat left after it.
       leadership!.progress[peer].retryProbe(before: reply.round)
     case .replicate:
+      #if PLANTED_BUGS
+      let sent = leadership!.progress[peer].nextIndex.previous
+      if PlantedBug.heartbeatAcknowledges.isActive {
+        return didMatch(sent, peer, at: now, into: &effects)
+      }
+      if PlantedBug.gapNeverSeen.isActive { return }
+      #endif
       // Likewise for entries in flight: an empty AppendEntries behind them shows a gap, if there is
       // one. If they were compacted in this very turn, its end begins a snapshot.
       guard leadership!.progress[peer].matchIndex < lastIndex,
         leadership!.progress[peer].nextIndex > outline.base.index
       else { return }
+      CoverageMark.hit(.gapProbed)
       sendEntries(to: peer, through: leadership!.progress[peer].nextIndex.previous)
     case .snapshot(let snapshot):
       retrySnapshot(snapshot, to: peer, at: now)
@@ -134,13 +170,26 @@ extension Raft {
   /// "If there exists an N > commitIndex such that a majority of matchIndex[i] >= N and log[N].term
   /// == currentTerm: set commitIndex = N" (Figure 2).
   mutating func advanceCommitIndex(at now: Instant, into effects: inout Effects) {
+    #if PLANTED_BUGS
+    let ownIndex = PlantedBug.leaderCountsUnsynced.isActive ? lastIndex : persistedIndex
+    let counted =
+      PlantedBug.learnersCount.isActive ? configuration.members.map(\.id) : configuration.voters
+    #else
+    let ownIndex = persistedIndex
+    let counted = configuration.voters
+    #endif
     // We count ourselves by our own disk, like anyone else (B9); learners not at all (D15).
-    let candidate = Quorum(configuration.voters).agreed { voter in
-      voter == id ? persistedIndex : leadership!.matchIndex(of: voter)
+    let candidate = Quorum(counted).agreed { voter in
+      voter == id ? ownIndex : leadership!.matchIndex(of: voter)
     }
     guard let candidate, candidate > commitIndex else { return }
     // Only entries of our own term are committed by counting (§5.4.2); older ones ride along (B6).
-    guard outline.term(at: candidate) == currentTerm else { return }
+    #if PLANTED_BUGS
+    let mayCount = outline.term(at: candidate) == currentTerm || PlantedBug.oldTermCommit.isActive
+    #else
+    let mayCount = outline.term(at: candidate) == currentTerm
+    #endif
+    guard mayCount else { return CoverageMark.hit(.oldTermNotCounted) }
     let previous = commitIndex
     commitIndex = candidate
     if configurations.currentIndex > previous, configurations.currentIndex <= commitIndex {
@@ -168,12 +217,18 @@ extension Raft {
       leadership!.progress[peer].didProbe(through: last, round: leadership!.round)
       return
     }
+    #if PLANTED_BUGS
+    let window = PlantedBug.windowIgnored.isActive ? .max : parameters.windowMessages
+    #else
+    let window = parameters.windowMessages
+    #endif
     while leadership!.progress[peer].nextIndex <= lastIndex,
       leadership!.progress[peer].bytesInFlight < parameters.windowBytes,
-      leadership!.progress[peer].messagesInFlight < parameters.windowMessages
+      leadership!.progress[peer].messagesInFlight < window
     {
       sendEntries(to: peer, through: batchEnd(after: leadership!.progress[peer].nextIndex.previous))
     }
+    if leadership!.progress[peer].nextIndex <= lastIndex { CoverageMark.hit(.windowIsFull) }
     // A commit that no entries carry is told at once: followers serve reads too.
     let commit = min(commitIndex, leadership!.progress[peer].matchIndex)
     if leadership!.progress[peer].commitSent < commit { sendHeartbeat(to: peer) }
@@ -199,7 +254,14 @@ extension Raft {
   }
 
   mutating func sendHeartbeat(to peer: Int) {
-    let commit = min(commitIndex, leadership!.progress[peer].matchIndex)
+    #if PLANTED_BUGS
+    let match =
+      PlantedBug.heartbeatCommitsAll.isActive
+      ? commitIndex : leadership!.progress[peer].matchIndex
+    #else
+    let match = leadership!.progress[peer].matchIndex
+    #endif
+    let commit = min(commitIndex, match)
     leadership!.progress[peer].commitSent = commit
     send(
       .heartbeat(Heartbeat(commit: commit, round: leadership!.round)),
@@ -228,6 +290,7 @@ extension Raft {
 
   private mutating func restart(_ peer: Int) {
     if case .snapshot = leadership!.progress[peer].state {
+      CoverageMark.hit(.reconnectedDuringSnapshot)
       leadership!.progress[peer].updateSnapshot { $0.sentAt = nil }
     } else {
       leadership!.progress[peer].becomeProbe()

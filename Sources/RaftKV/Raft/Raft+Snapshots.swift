@@ -13,7 +13,7 @@ extension Raft {
     snapshot = info
     let through = outline.firstIndexOfTail(endingAt: info.lastEntry.index, bytes: tailBytes)
       .previous
-    guard through > outline.base.index else { return }
+    guard through > outline.base.index else { return CoverageMark.hit(.tailKeepsAll) }
     outline.compact(through: through)
     configurations.compact(through: through)
     effects.logEdits.append(.compact(through: outline.base))
@@ -55,7 +55,8 @@ extension Raft {
     guard case .snapshot(let snapshot) = leadership!.progress[peer].state,
       snapshot.lastEntry == reply.lastEntry, reply.offset <= snapshot.total,
       reply.offset != snapshot.offset
-    else { return }  // Of another snapshot, or a repetition.
+    else { return CoverageMark.hit(.chunkAnsweredTwice) }  // Or it is of another snapshot.
+    if reply.offset < snapshot.offset { CoverageMark.hit(.snapshotBegunAgain) }
     if reply.offset > snapshot.offset { leadership!.progress[peer].catchUp.lastProgress = now }
     leadership!.progress[peer].updateSnapshot {
       $0.offset = reply.offset
@@ -69,11 +70,15 @@ extension Raft {
   mutating func retrySnapshot(
     _ snapshot: Progress.SnapshotProgress, to peer: Int, at now: Instant
   ) {
+    #if PLANTED_BUGS
+    if PlantedBug.chunkNeverRepeated.isActive { return }
+    #endif
     if snapshot.offset == snapshot.total {
       // It has every byte and answers heartbeats: it is checking and installing them.
       leadership!.progress[peer].catchUp.lastProgress = now
     }
     if let sentAt = snapshot.sentAt, now - sentAt > parameters.electionTimeout * 2 {
+      CoverageMark.hit(.chunkRepeated)
       leadership!.progress[peer].updateSnapshot { $0.sentAt = nil }
     }
   }
@@ -83,6 +88,7 @@ extension Raft {
     guard let index = leadership?.index(of: peer),
       case .snapshot = leadership!.progress[index].state
     else { return }
+    CoverageMark.hit(.snapshotFileGone)
     leadership!.progress[index].becomeProbe()
   }
 
@@ -91,18 +97,28 @@ extension Raft {
   mutating func receive(_ chunk: SnapshotChunk, into effects: inout Effects) {
     roundHeard = max(roundHeard, chunk.round)
     // No more than a log may a snapshot hold a term above the durable one. It is sent again.
-    guard chunk.lastEntry.term <= durableHardState.currentTerm else { return }
+    guard chunk.lastEntry.term <= durableHardState.currentTerm else {
+      return CoverageMark.hit(.chunkBeforeTerm)
+    }
     if covers(chunk.lastEntry) {
+      CoverageMark.hit(.chunkNotNeeded)
       incomingSnapshot = nil
       return
     }
     if incomingSnapshot?.lastEntry != chunk.lastEntry || incomingSnapshot?.total != chunk.total {
-      guard chunk.offset == 0 else { return replySnapshot(chunk.lastEntry, offset: 0) }
+      if incomingSnapshot != nil { CoverageMark.hit(.snapshotOvertaken) }
+      guard chunk.offset == 0 else {
+        CoverageMark.hit(.chunkFromTheMiddle)
+        return replySnapshot(chunk.lastEntry, offset: 0)
+      }
       incomingSnapshot = IncomingSnapshot(
         lastEntry: chunk.lastEntry, total: chunk.total, offset: 0, isStoring: false)
     }
-    guard !incomingSnapshot!.isStoring else { return }  // A repetition; its answer is on its way.
+    guard !incomingSnapshot!.isStoring else {
+      return CoverageMark.hit(.chunkWhileStoring)  // A repetition; its answer is on its way.
+    }
     guard chunk.offset == incomingSnapshot!.offset else {
+      CoverageMark.hit(.chunkOutOfOrder)
       return replySnapshot(chunk.lastEntry, offset: incomingSnapshot!.offset)
     }
     incomingSnapshot!.offset += UInt64(chunk.size)
@@ -113,7 +129,12 @@ extension Raft {
   /// Whether we have all that a snapshot up to `entry` holds; then its sender is told how far we
   /// agree, and the commit index moves with it: what a snapshot holds is committed (F3).
   private mutating func covers(_ entry: EntryID) -> Bool {
+    #if PLANTED_BUGS
+    if PlantedBug.installDropsSuffix.isActive, entry.index > commitIndex { return false }
+    if PlantedBug.installMovesBack.isActive, entry.index < commitIndex { return false }
+    #endif
     guard entry.index <= commitIndex || outline.contains(entry) else { return false }
+    if entry.index > commitIndex { CoverageMark.hit(.snapshotCommitsLog) }
     commitIndex = max(commitIndex, entry.index)
     verifiedIndex = max(verifiedIndex, entry.index)
     owesAcknowledgement = true
@@ -131,6 +152,7 @@ extension Raft {
   /// What came is not a sound snapshot, or could not be stored: begin again.
   package mutating func rejectSnapshot(_ entry: EntryID) {
     guard incomingSnapshot?.lastEntry == entry else { return }
+    CoverageMark.hit(.snapshotRejected)
     incomingSnapshot = nil
     replySnapshot(entry, offset: 0)
   }
@@ -150,7 +172,11 @@ extension Raft {
     into effects: inout Effects
   ) -> Bool {
     if incomingSnapshot?.lastEntry == info.lastEntry { incomingSnapshot = nil }
-    guard role != .leader, !covers(info.lastEntry) else { return false }
+    guard role != .leader, !covers(info.lastEntry) else {
+      CoverageMark.hit(.installTooLate)
+      return false
+    }
+    if lastIndex > outline.base.index { CoverageMark.hit(.installDropsLog) }
     outline.reset(to: info.lastEntry)
     configurations = ConfigurationHistory(base: item)
     snapshot = info
@@ -158,6 +184,10 @@ extension Raft {
     // The file is durable, and recovery prefers it to a log that lacks its last entry.
     persistedIndex = info.lastEntry.index
     for position in logWrites.indices {
+      #if PLANTED_BUGS
+      if PlantedBug.installForgetsWrites.isActive { break }
+      #endif
+      CoverageMark.hit(.installDuringWrite)
       logWrites[position].lastIndex = min(logWrites[position].lastIndex, persistedIndex)
     }
     verifiedIndex = info.lastEntry.index

@@ -18,6 +18,7 @@ extension Raft {
       target: target, deadline: now + parameters.electionTimeout)
     effects.notices.append(.transferStarted(to: target))
     sendTimeoutNowIfCaughtUp()
+    if !self.leadership!.transfer!.isTimeoutNowSent { CoverageMark.hit(.transferWaits) }
     return true
   }
 
@@ -43,6 +44,13 @@ extension Raft {
     guard role == .leader, let transfer = leadership!.transfer, now >= transfer.deadline else {
       return
     }
+    #if PLANTED_BUGS
+    if PlantedBug.transferNeverAborted.isActive {
+      leadership!.transfer!.deadline = .distantFuture
+      return
+    }
+    #endif
+    CoverageMark.hit(.transferTooLate)
     leadership!.transfer = nil
     effects.notices.append(.transferAborted(to: transfer.target))
     // A leader that cannot write must not go on as if it could.
@@ -60,6 +68,7 @@ extension Raft {
     storage = health
     stopCampaigning(at: now, into: &effects)
     guard role == .leader, health != .healthy else { return }
+    CoverageMark.hit(health == .full ? .leaderIsFull : .leaderHangs)
     let isHandedOver = transferLeadership(at: now, into: &effects)
     if health == .hung, !isHandedOver {
       become(.follower, in: currentTerm, because: .diskHung, at: now, into: &effects)

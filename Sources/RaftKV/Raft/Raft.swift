@@ -148,6 +148,9 @@ package struct Raft: ~Copyable {
     configurations = ConfigurationHistory(base: recovered.configuration)
     for header in recovered.entries {
       outline.append(term: header.term, size: Int(header.size))
+      #if PLANTED_BUGS
+      if PlantedBug.configurationForgottenAtStart.isActive { continue }
+      #endif
       // The kept tail may reach back before the snapshot; its older configurations are history.
       if let configuration = header.configuration, outline.lastIndex > configurations.currentIndex {
         configurations.append(configuration, at: outline.lastIndex)
@@ -158,7 +161,11 @@ package struct Raft: ~Copyable {
     precondition(outline.lastEntry.term <= currentTerm, "the log is ahead of the durable term")
     precondition(commitIndex <= outline.lastIndex, "the snapshot is ahead of the log")
 
+    #if PLANTED_BUGS
+    let isNew = currentTerm == .zero || PlantedBug.noRestartWait.isActive
+    #else
     let isNew = currentTerm == .zero
+    #endif
     votesNotBefore = isNew ? now : now + parameters.electionTimeout
     electionDeadline = .distantFuture
     let isAlone = configurations.current.voters == [id]
@@ -172,7 +179,12 @@ package struct Raft: ~Copyable {
   package var isHardStateDurable: Bool { durableHardState == hardState }
   package var hardState: HardState { HardState(currentTerm: currentTerm, votedFor: votedFor) }
   /// Entries up to here are committed and on our own disk: apply them, in order.
-  package var applicableIndex: LogIndex { min(commitIndex, persistedIndex) }
+  package var applicableIndex: LogIndex {
+    #if PLANTED_BUGS
+    if PlantedBug.appliesUncommitted.isActive { return lastIndex }
+    #endif
+    return min(commitIndex, persistedIndex)
+  }
   /// An entry of our own term is committed: reads and configuration changes may go on (B8, C1, D1).
   package var hasCommittedInTerm: Bool {
     guard let first = leadership?.firstEntry.index else { return false }

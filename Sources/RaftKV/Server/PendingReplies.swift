@@ -82,7 +82,12 @@ struct PendingReads: ~Copyable {
   /// Whether the oldest read may be answered from state that has applied `appliedIndex`.
   func isReady(appliedIndex: LogIndex) -> Bool {
     guard let first = items.first else { return false }
-    return first.ticket <= confirmed.through && appliedIndex >= confirmed.readIndex
+    #if PLANTED_BUGS
+    if PlantedBug.readBeforeApply.isActive { return first.ticket <= confirmed.through }
+    #endif
+    guard first.ticket <= confirmed.through else { return false }
+    if appliedIndex < confirmed.readIndex { CoverageMark.hit(.readWaitsForApply) }
+    return appliedIndex >= confirmed.readIndex
   }
 
   /// Takes out the oldest read. Its key is borrowed: valid during `body`.
@@ -97,6 +102,9 @@ struct PendingReads: ~Copyable {
     for item in items { body(item.token) }
     items.removeAll(keepingCapacity: true)
     keys.clear()
+    #if PLANTED_BUGS
+    if PlantedBug.ticketsOutliveTerm.isActive { return }
+    #endif
     confirmed = (0, .zero)
   }
 }

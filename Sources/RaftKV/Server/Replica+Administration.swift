@@ -187,6 +187,7 @@ extension Replica {
     let retry = now + Self.discoveryPause
     if !isRefusal, let startedAt = join.startedAt, retry < startedAt + settings.discoveryPatience {
       var join = join
+      CoverageMark.hit(.joinDialsAgain)
       join.phase = .waiting(until: retry)
       administration.current = .join(join)
       return
@@ -201,7 +202,10 @@ extension Replica {
     let change: Raft.Change
     if let known = raft.configuration.member(named: join.name) {
       // A wiped disk under an old name has forgotten what it promised (D9).
-      guard known.id == id else { return finish(join, .knownWithOtherData(join.name)) }
+      guard known.id == id else {
+        CoverageMark.hit(.joinOfWipedNode)
+        return finish(join, .knownWithOtherData(join.name))
+      }
       if known.raftAddress == join.raftAddress, known.httpAddress == httpAddress {
         join.phase = .appended(id, index: raft.configurations.currentIndex)
         administration.current = .join(join)
@@ -251,7 +255,10 @@ extension Replica {
       return refuse(.unknownMember(remove.name))
     }
     if member.role == .voter, raft.configuration.voterCount == 1 { return refuse(.lastVoter) }
-    if !remove.isForced, wouldLoseQuorum(without: member.id) { return refuse(.wouldLoseQuorum) }
+    if !remove.isForced, wouldLoseQuorum(without: member.id) {
+      CoverageMark.hit(.removeWouldLoseQuorum)
+      return refuse(.wouldLoseQuorum)
+    }
     do throws(Raft.Refusal) {
       guard try append(.remove(member.id)) else { return }
       remove.phase = .appended(raft.lastIndex)
@@ -279,6 +286,9 @@ extension Replica {
   /// A member's hello may name addresses that the configuration does not have (D12). Whoever leads
   /// has them recorded; that may be us, later.
   func noteAddresses(of peer: NodeID, _ hello: Hello) {
+    #if PLANTED_BUGS
+    if PlantedBug.movesUnrecorded.isActive { return }
+    #endif
     guard raft.configuration.contains(peer), HostPort(hello.raftAddress) != nil,
       HostPort(hello.httpAddress) != nil
     else { return }
@@ -328,9 +338,11 @@ extension Replica {
         else { return }
         now = clock()
         guard case .success(let found) = result, found.id == update.id else {
+          CoverageMark.hit(.moveNotConfirmed)
           administration.current = nil
           return
         }
+        CoverageMark.hit(.moveConfirmed)
         update.phase = .confirmed
         administration.current = .update(update)
       }

@@ -22,10 +22,12 @@ extension Replica {
   /// waits too: ahead of those it asks about, it would find a gap that is none.
   private func sendAppend(_ envelope: Envelope, _ request: AppendRequest) {
     if let waiting = deferred[envelope.to]?.count {
+      CoverageMark.hit(.appendDeferred)
       if waiting < settings.maximumDeferred { deferred[envelope.to]!.append(envelope) }
       return
     }
     if !sendFromMemory(envelope, request) {
+      CoverageMark.hit(.appendFromDisk)
       deferred[envelope.to] = [envelope]
       sendFromDisk(to: envelope.to)
     }
@@ -66,6 +68,7 @@ extension Replica {
     guard let slice, deferred[peer]?.first == envelope, isCurrent(envelope) else {
       // The log changed under the read, or leadership is over: the
       // engine will ask again if need be.
+      CoverageMark.hit(.appendReadInVain)
       if deferred[peer]?.first == envelope { deferred[peer]!.removeFirst() }
       return sendFromDisk(to: peer)
     }
@@ -167,8 +170,10 @@ extension Replica: TransportDelegate {
     now = clock()
     logger.debug("probed \(nameOf(peer)): \(outcome)")
     switch outcome {
-    case .refused, .otherProcess: raft.didFindDead(peer, at: now, into: &effects)
-    case .sameProcess: break
+    case .refused, .otherProcess:
+      CoverageMark.hit(outcome == .refused ? .probeRefused : .probeMetAnother)
+      raft.didFindDead(peer, at: now, into: &effects)
+    case .sameProcess: CoverageMark.hit(.probeMetTheSame)
     case .undecided: if peer == raft.leader { probeAgain = now + Self.probePause }
     }
   }
@@ -204,6 +209,7 @@ extension Replica: TransportDelegate {
   package func adopt(_ cluster: ClusterID, then completion: @escaping (Bool) -> Void) {
     if identity.cluster == cluster { return completion(true) }
     guard identity.cluster == .none, !isAdopting else { return completion(false) }
+    CoverageMark.hit(.clusterAdopted)
     isAdopting = true
     logger.info("joins cluster \(cluster)")
     identities.join(cluster) { [unowned self] in

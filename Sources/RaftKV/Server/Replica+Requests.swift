@@ -2,7 +2,11 @@
 /// or 503 was not accepted, and one that was accepted gets neither (I1).
 extension Replica: RequestHandler {
   package func handle(_ request: ClientRequest, token: RequestToken) -> Disposition {
+    #if PLANTED_BUGS
+    if PlantedBug.clockCached.isActive, case .get = request {} else { now = clock() }
+    #else
     now = clock()
+    #endif
     switch request {
     case .status: return .reply(.status(status()))
     case .live: return .reply(liveness)
@@ -46,6 +50,11 @@ extension Replica: RequestHandler {
   private func staleness() -> Staleness {
     let lastContact =
       raft.role == .leader ? 0 : raft.lastLeaderContact.map { (now - $0).milliseconds }
+    #if PLANTED_BUGS
+    if PlantedBug.staleIndexAhead.isActive {
+      return Staleness(lastContact: lastContact, appliedIndex: raft.commitIndex)
+    }
+    #endif
     return Staleness(lastContact: lastContact, appliedIndex: appliedIndex)
   }
 
@@ -54,13 +63,19 @@ extension Replica: RequestHandler {
   private func readUnderLease(_ key: UnsafeRawBufferPointer, _ token: RequestToken) -> Disposition {
     guard raft.hasLease(at: now), let first = raft.leadership?.firstEntry.index,
       appliedIndex >= first
-    else { return readByRound(key, token) }
+    else {
+      if raft.role == .leader { CoverageMark.hit(.readWithoutLease) }
+      return readByRound(key, token)
+    }
     return .reply(read(key))
   }
 
   /// `consistent`: a quorum confirms, in a round begun after this arrived, that we lead (C1).
   private func readByRound(_ key: UnsafeRawBufferPointer, _ token: RequestToken) -> Disposition {
     guard raft.role == .leader else { return elsewhere() }
+    #if PLANTED_BUGS
+    if PlantedBug.readWithoutRound.isActive { return .reply(read(key)) }
+    #endif
     guard reads.count < settings.maximumPendingReads,
       reads.keyBytes < settings.maximumPendingReadBytes
     else { return .reply(.overloaded) }
@@ -77,11 +92,23 @@ extension Replica: RequestHandler {
     guard raft.role == .leader else { return elsewhere() }
     if isInOtherCluster { return .reply(.otherCluster) }
     // The last of a full disk is for what frees space or keeps the cluster going (G3).
-    if log.isFull, !isDelete { return .reply(.diskFull) }
+    if log.isFull, !isDelete {
+      CoverageMark.hit(.writeRefusedFull)
+      #if PLANTED_BUGS
+      if !PlantedBug.fullDiskRefusesAppended.isActive { return .reply(.diskFull) }
+      #else
+      return .reply(.diskFull)
+      #endif
+    }
     do throws(Raft.Refusal) {
       let id = try raft.propose(size: command.count)
       let kind: EntryKind = isDelete ? .reclaim : .command
       log.append(EntryRecord(kind: kind, id: id, payload: command.readable))
+      #if PLANTED_BUGS
+      if PlantedBug.fullDiskRefusesAppended.isActive, log.isFull { return .reply(.diskFull) }
+      if PlantedBug.transferRefusesAppended.isActive, isTransferring { return .reply(.noLeader) }
+      if PlantedBug.replyAtAppend.isActive { return .reply(.written(id.index)) }
+      #endif
       writes.append(
         PendingReplies.Item(
           index: id.index, term: id.term, token: token, deadline: now + settings.writePatience))
@@ -113,6 +140,7 @@ extension Replica: RequestHandler {
       now - contact <= settings.parameters.electionTimeout,
       let leader = raft.configuration.member(raft.leader), leader.id != raft.id
     else { return nil }
+    CoverageMark.hit(.redirected)
     return .redirect(leader: leader.name, address: leader.httpAddress)
   }
 
@@ -122,9 +150,17 @@ extension Replica: RequestHandler {
   /// Leadership is moving: within one election timeout there is likely a leader to go to.
   func hold() -> Disposition? {
     let start = leaderlessSince ?? now
-    guard !isStopping, heldCount < settings.maximumHeld,
-      now - start < settings.parameters.electionTimeout
-    else { return nil }
+    #if PLANTED_BUGS
+    let limit = PlantedBug.heldUnbounded.isActive ? .max : settings.maximumHeld
+    #else
+    let limit = settings.maximumHeld
+    #endif
+    guard heldCount < limit else {
+      CoverageMark.hit(.tooManyHeld)
+      return nil
+    }
+    guard !isStopping, now - start < settings.parameters.electionTimeout else { return nil }
+    CoverageMark.hit(.requestHeld)
     leaderlessSince = start
     heldCount += 1
     return .hold
@@ -135,6 +171,7 @@ extension Replica: RequestHandler {
     guard heldCount > 0 else { return }
     let isOver = leaderlessSince.map { now - $0 >= settings.parameters.electionTimeout } ?? true
     guard isSettled || isOver else { return }
+    if isOver { CoverageMark.hit(.heldTooLong) }
     heldCount = 0
     replies.resumeHeldRequests()
   }

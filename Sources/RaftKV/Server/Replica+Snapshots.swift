@@ -67,14 +67,25 @@ extension Replica {
   private func beginSnapshot() {
     if raft.storage == .full { nextSnapshotAttempt = now + settings.snapshotRetry }
     let lastEntry = EntryID(index: appliedIndex, term: raft.outline.term(at: appliedIndex)!)
+    #if PLANTED_BUGS
+    let isNewest = PlantedBug.snapshotHasNewestConfiguration.isActive
+    let item = ConfigurationHistory.Item(
+      index: raft.configurations.item(at: appliedIndex).index,
+      configuration: isNewest
+        ? raft.configuration : raft.configurations.item(at: appliedIndex).configuration)
+    #else
     let item = raft.configurations.item(at: appliedIndex)
+    #endif
     let metadata = SnapshotMetadata(
       clusterID: identity.cluster, lastEntry: lastEntry, configuration: item.configuration,
       configurationIndex: item.index)
     // Frozen here, in O(1); writes go on in copies of what they touch.
     let encoder = SnapshotEncoder(store.snapshot(), metadata)
     let begin = { [self] in
-      guard snapshots.isIdle, outgoing == nil else { return log.resumePreparation() }
+      guard snapshots.isIdle, outgoing == nil else {
+        CoverageMark.hit(.snapshotForestalled)
+        return log.resumePreparation()
+      }
       let writer = snapshots.beginWriting(lastEntry) { [unowned self] in didWriteSlice($0) }
       outgoing = OutgoingSnapshot(encoder, writer)
       logger.info("takes a snapshot of \(lastEntry)")
@@ -105,6 +116,7 @@ extension Replica {
       "the snapshot could not be written: \(error); it is tried again in "
         + "\(wait.milliseconds / 1000) s")
     nextSnapshotAttempt = clock() + wait
+    CoverageMark.hit(.snapshotNotWritten)
     hasLackedSpace = error.isNoSpace
     dropOutgoing()
   }
@@ -210,10 +222,11 @@ extension Replica {
 
   private func beginIncoming(_ chunk: SnapshotChunk) {
     abandonIncoming()
+    if outgoing != nil { CoverageMark.hit(.ownSnapshotGivenUp) }
     outgoing?.writer.abandon()
     dropOutgoing()
     // What is being abandoned frees the writer in a moment; the leader repeats the chunk.
-    guard snapshots.isIdle else { return }
+    guard snapshots.isIdle else { return CoverageMark.hit(.writerStillBusy) }
     logger.info("receives a snapshot of \(chunk.lastEntry), \(chunk.total) bytes")
     let writer = snapshots.beginWriting(chunk.lastEntry, limit: Int(chunk.total)) {
       [unowned self] error in
@@ -255,6 +268,13 @@ extension Replica {
       dismantler.take(state.map)
       return rejectIncoming()
     }
+    #if PLANTED_BUGS
+    if PlantedBug.installBeforeDurable.isActive {
+      let writer = incoming!.writer
+      install(state, metadata)
+      return writer.finish { _ in }
+    }
+    #endif
     incoming!.writer.finish { [unowned self] error in
       if let error { return incomingFailed(error) }
       install(state, metadata)
@@ -272,6 +292,7 @@ extension Replica {
       at: now, into: &effects)
     performLogEdits()
     guard isInstalled, state.appliedIndex > appliedIndex else {
+      CoverageMark.hit(.stateNotNeeded)
       return dismantler.take(state.map)
     }
     store.install(state, releasing: &dismantler)
@@ -282,6 +303,7 @@ extension Replica {
   }
 
   private func incomingFailed(_ error: DiskError) {
+    CoverageMark.hit(.receivedNotWritten)
     logger.warning("the snapshot being received could not be written: \(error)")
     rejectIncoming()
   }

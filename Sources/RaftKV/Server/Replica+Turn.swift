@@ -73,6 +73,9 @@ extension Replica {
     guard now >= raft.deadline else { return }
     // Far too late: the process stood still, and one poll may not have read all that waits.
     let lateness = now - raft.deadline
+    #if PLANTED_BUGS
+    if PlantedBug.stallNotExcused.isActive { hasExcusedStall = true }
+    #endif
     if lateness > settings.parameters.electionTimeout / 2, !hasExcusedStall {
       hasExcusedStall = true
       logger.warning("the loop stood still for \(lateness.milliseconds) ms")
@@ -93,9 +96,13 @@ extension Replica {
   }
 
   private func judgeDisk() {
+    #if PLANTED_BUGS
+    if PlantedBug.hungDiskLeads.isActive { return }
+    #endif
     let isHung = oldestDiskWrite.map { now - $0 >= hungAfter } ?? false
     let health: Raft.StorageHealth = isHung ? .hung : log.isFull ? .full : .healthy
     if health != raft.storage {
+      CoverageMark.hit(health == .hung ? .diskHangs : health == .full ? .diskIsFull : .diskRecovers)
       logger.warning("the disk is \(health)\(health == .healthy ? " again" : "")")
       raft.setStorage(health, at: now, into: &effects)
     }
@@ -218,6 +225,16 @@ extension Replica {
   /// What was appended may or may not be committed by the next leader: its clients cannot be told
   /// more (I1). Reads were not answered and may be tried again (C3).
   private func lostLeadership() {
+    if !writes.isEmpty { CoverageMark.hit(.writesLostLeader) }
+    if !reads.isEmpty { CoverageMark.hit(.readsLostLeader) }
+    #if PLANTED_BUGS
+    if PlantedBug.waitersOutliveTerm.isActive { return }
+    let isRefused = PlantedBug.lostWritesRefused.isActive
+    for item in isRefused ? writes.removeAll() : [] { replies.reply(.noLeader, to: item.token) }
+    while PlantedBug.deposedServesReads.isActive, !reads.isEmpty {
+      reads.removeFirst { token, key in replies.reply(read(key), to: token) }
+    }
+    #endif
     for item in writes.removeAll() { replies.reply(.unknownOutcome, to: item.token) }
     reads.removeAll { replies.reply(.noLeader, to: $0) }
     deferred.removeAll()
@@ -228,12 +245,14 @@ extension Replica {
 
   private func expireWrites() {
     while let item = writes.removeFirst(ifDueAt: now) {
+      CoverageMark.hit(.writeTooLate)
       replies.reply(.unknownOutcome, to: item.token)
     }
   }
 
   private func expireReads() {
     while reads.isDue(at: now) {
+      CoverageMark.hit(.readTooLate)
       reads.removeFirst { token, _ in replies.reply(.unconfirmed, to: token) }
     }
   }

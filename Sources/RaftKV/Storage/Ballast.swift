@@ -21,6 +21,7 @@ final class Ballast<D: Disk> {
   /// Frees the space; at once where there is none to free.
   func release(_ completion: @escaping () -> Void) {
     guard phase == .present else { return completion() }
+    CoverageMark.hit(.ballastReleased)
     phase = .changing
     disk.submit(.remove(BallastFile.name)) { [self] _ in
       phase = .absent
@@ -35,6 +36,7 @@ final class Ballast<D: Disk> {
     phase = .changing
     disk.submit(.freeSpace) { [self] result in
       guard case .success(let bytes) = result, bytes >= size + reserve else {
+        CoverageMark.hit(.noSpaceForBallast)
         phase = .absent
         return
       }

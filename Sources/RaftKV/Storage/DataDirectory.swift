@@ -37,6 +37,7 @@ package enum DataDirectory {
     guard !hasSnapshot, !hasLog || hasHardState,
       !hasHardState || HardStateStore.isUntouched(disk: disk)
     else { throw .corrupt("\(Identity.fileName) is missing, but other files are there") }
+    CoverageMark.hit(.firstStartBegunAgain)
     return nil
   }
 
@@ -74,7 +75,13 @@ package enum DataDirectory {
     let identity = try readIdentity(disk)
     let hardState = try HardStateStore.recover(disk: disk, node: identity.node, clock: clock)
     try recovering { () throws(DiskError) in
-      for name in try disk.list() where isTemporary(name) { try disk.remove(name) }
+      for name in try disk.list() where isTemporary(name) {
+        CoverageMark.hit(.leftoverRemoved)
+        #if PLANTED_BUGS
+        if PlantedBug.leftoversKept.isActive { continue }
+        #endif
+        try disk.remove(name)
+      }
       try disk.syncDirectory()
     }
     return Opened(

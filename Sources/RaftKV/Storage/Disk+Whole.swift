@@ -13,6 +13,7 @@ extension Disk {
       case .success(bytes.count): completion(nil)
       case .success(let count):
         guard count > 0 else { return completion(DiskError(operation: "write", code: 5)) }
+        CoverageMark.hit(.writeCameBackShort)
         let rest = UnsafeRawBufferPointer(rebasing: bytes[count...])
         submitWhole(file, at: offset + count, rest, completion)
       }

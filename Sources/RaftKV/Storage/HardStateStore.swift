@@ -58,6 +58,7 @@ package final class HardStateStore<D: Disk> {
   package func write(_ state: HardState) {
     let newest = pending ?? writing ?? durable
     precondition(state.currentTerm >= newest.currentTerm, "the term never falls")
+    if pending != nil { CoverageMark.hit(.hardStateSkipped) }
     pending = state
     writeNext()
   }
@@ -79,6 +80,9 @@ package final class HardStateStore<D: Disk> {
         hasFailed = true
         return onFailure(StorageFailure("the hard state cannot be written: \(error)"))
       }
+      #if PLANTED_BUGS
+      if PlantedBug.hardStateInOneSlot.isActive { return finish(bytes.state) }
+      #endif
       guard slot + 1 == Self.slotOffsets.count else { return write(bytes, slot: slot + 1) }
       finish(bytes.state)
     }
@@ -152,6 +156,7 @@ package final class HardStateStore<D: Disk> {
         slot = try HardStateSlot.decode(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
       } catch {
         if case .newer = error { throw error.recoveryError(name) }
+        CoverageMark.hit(.hardStateSlotTorn)
         continue
       }
       if let other = newest, other.generation == slot.generation, other != slot {
@@ -174,6 +179,7 @@ package final class HardStateStore<D: Disk> {
       // The stale slot first: while it is torn, the good one is not touched.
       _ = try disk.readWhole(file, at: slotOffsets[0], into: buffer)
       let isFirstGood = buffer.elementsEqual(sector.readable)
+      if !isFirstGood { CoverageMark.hit(.firstSlotStale) }
       for offset in isFirstGood ? slotOffsets.reversed() : slotOffsets {
         try disk.write(file, at: offset, sector.readable)
       }

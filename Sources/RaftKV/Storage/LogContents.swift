@@ -81,15 +81,22 @@ struct LogContents {
   /// Ends the log with `entry`, which may lie before the base when recovery meets an old
   /// truncation.
   mutating func truncate(after entry: EntryID) {
-    guard entry.index >= base.index else { return reset(to: entry) }
+    guard entry.index >= base.index else {
+      CoverageMark.hit(.truncationBelowBase)
+      return reset(to: entry)
+    }
     while let batch = tail.last, batch.last > entry.index {
       batch.shrink(to: entry.index)
-      if batch.liveCount > 0 { break }
+      if batch.liveCount > 0 {
+        CoverageMark.hit(.batchTruncated)
+        break
+      }
       memoryBytes -= batch.length
       tail.removeLast()
     }
     while let extent = extents.last, extent.last > entry.index {
       let count = entry.index - extent.previous.index
+      CoverageMark.hit(.truncatedBeyondMemory)
       if count > 0 {
         extents[extents.count - 1].count = count
         break

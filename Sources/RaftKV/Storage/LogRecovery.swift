@@ -154,9 +154,13 @@ struct LogRecovery<D: Disk> {
     guard isRepetition || isSuccessor(header, in: segment), header.length >= BatchHeader.size,
       header.length <= largestBatch, size <= rest.count
     else { throw .corrupt("the batch in \(place) is not the one that belongs there") }
-    guard isComplete(header, rest) else { return offset + size }
+    guard isComplete(header, rest) else {
+      CoverageMark.hit(.recordsTorn)
+      return offset + size
+    }
 
     if isRepetition {
+      CoverageMark.hit(.repetitionFound)
       relocateLast(to: segment, offset)
     } else {
       if lastNumber == 0 { contents = LogContents(base: header.lastEntryBefore) }
@@ -178,6 +182,9 @@ struct LogRecovery<D: Disk> {
   }
 
   private func isComplete(_ header: BatchHeader, _ batch: UnsafeRawBufferPointer) -> Bool {
+    #if PLANTED_BUGS
+    if PlantedBug.checksumIgnored.isActive { return true }
+    #endif
     let records = UnsafeRawBufferPointer(rebasing: batch[BatchHeader.size..<header.length])
     return CRC32C.checksum(records) == header.recordsChecksum
   }
@@ -293,6 +300,7 @@ struct LogRecovery<D: Disk> {
         header.length >= BatchHeader.size, end <= bytes.count
       else { throw .corrupt("the batch in \(place) is damaged, and another follows it") }
       if isComplete(header, rest) {
+        CoverageMark.hit(.takenFromRepetition)
         segment.end = offset
         return true
       }
@@ -301,6 +309,7 @@ struct LogRecovery<D: Disk> {
     guard isZero(bytes[bound...]) else {
       throw .corrupt("the batch in \(place) is damaged, and data follows it")
     }
+    CoverageMark.hit(.tornTailCut)
     torn.append((segment, segment.end..<bound))
     return false
   }
@@ -336,6 +345,9 @@ struct LogRecovery<D: Disk> {
 
   private func cutTornTail() throws(RecoveryError) {
     for (segment, range) in torn {
+      #if PLANTED_BUGS
+      if PlantedBug.tornTailNotCut.isActive { continue }
+      #endif
       let zeros = UnsafeMutableRawBufferPointer.allocate(byteCount: range.count, alignment: 16)
       defer { zeros.deallocate() }
       zeros.initializeMemory(as: UInt8.self, repeating: 0)
@@ -350,6 +362,9 @@ struct LogRecovery<D: Disk> {
   /// nothing to lose.
   private mutating func repeatLastBatch() throws(RecoveryError) {
     guard let (source, offset, header) = lastBatch else { return }
+    #if PLANTED_BUGS
+    if PlantedBug.lastBatchNotRepeated.isActive { return }
+    #endif
     var bytes = ByteBuffer(capacity: LogFormat.padded(header.length))
     var problem: DiskError?
     bytes.append(upTo: LogFormat.padded(header.length)) { buffer in
@@ -391,6 +406,7 @@ struct LogRecovery<D: Disk> {
         spare = last
         continue
       }
+      CoverageMark.hit(.secondSpareRemoved)
       try recovering { () throws(DiskError) in
         try disk.remove(SegmentHeader.name(last.id))
         try disk.syncDirectory()
@@ -399,6 +415,7 @@ struct LogRecovery<D: Disk> {
   }
 
   private mutating func writeReset(to snapshot: EntryID) throws(RecoveryError) {
+    CoverageMark.hit(.resetAtStart)
     if segments[segments.count - 1].room < LogFormat.sectorSize { try rotate() }
     let segment = segments[segments.count - 1]
     let batch = Batch(
@@ -424,6 +441,7 @@ struct LogRecovery<D: Disk> {
 
   private mutating func rotate() throws(RecoveryError) {
     if let spare {
+      CoverageMark.hit(.rotatedAtStart)
       self.spare = nil
       return segments.append(spare)
     }

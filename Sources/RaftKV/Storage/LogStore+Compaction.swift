@@ -29,7 +29,13 @@ extension LogStore {
   }
 
   private func removeNext() {
+    #if PLANTED_BUGS
+    if PlantedBug.segmentsRemovedBackwards.isActive, !isRemoving, retired.count > 1 {
+      retired.reverse()
+    }
+    #endif
     guard !isRemoving, !hasFailed, let segment = retired.first else { return }
+    if retired.count > 1 { CoverageMark.hit(.segmentsRetiredTogether) }
     isRemoving = true
     disk.submit(.remove(SegmentHeader.name(segment.id))) { [self] result in
       if case .failure(let error) = result, !error.isNotFound { return didNotRemove(error) }

@@ -76,6 +76,7 @@ extension LogStore {
         return completion(nil)
       }
       guard generation == rewriteCount else {
+        CoverageMark.hit(.readAcrossRewrite)
         return readRecords(from: start, through: end, maxBytes: maxBytes, completion: completion)
       }
       let batch = UnsafeRawBufferPointer(buffer)

@@ -2,7 +2,13 @@
 extension LogStore {
   /// Writes the next batch, if there is one that was flushed and nothing stands against it.
   func pump() {
-    guard !hasFailed, !isHeld, writing == nil, let batch = queue.first, let ticket = tickets.last,
+    #if PLANTED_BUGS
+    let mustWait = isHeld && !PlantedBug.logBeforeTerm.isActive
+    #else
+    let mustWait = isHeld
+    #endif
+    if mustWait, !queue.isEmpty { CoverageMark.hit(.logWaitsForTerm) }
+    guard !hasFailed, !mustWait, writing == nil, let batch = queue.first, let ticket = tickets.last,
       batch.sequence <= ticket.sequence, makeRoom(LogFormat.padded(batch.length))
     else { return }
     queue.removeFirst()
@@ -14,9 +20,11 @@ extension LogStore {
   private func makeRoom(_ size: Int) -> Bool {
     if current.room >= size { return true }
     guard let spare = preparer.takeSpare() else {
+      CoverageMark.hit(.logWaitsForSegment)
       preparer.prepare(current.id + 1)
       return false
     }
+    CoverageMark.hit(.segmentRotated)
     segments.append(spare)
     preparer.prepare(spare.id + 1)
     return true
@@ -96,6 +104,7 @@ extension LogStore {
   private func seal() {
     guard !hasFailed, writing == nil, queue.isEmpty, current.room >= LogFormat.sectorSize
     else { return }
+    CoverageMark.hit(.logSealed)
     write(Batch(sequence: 0, lastEntry: lastEntry, bytesBefore: contents.appendedBytes))
   }
 }

@@ -130,6 +130,12 @@ package final class LogStore<D: Disk> {
       entry.index >= base.index && entry.index <= lastEntry.index,
       "the log is truncated within itself")
     guard entry.index < lastEntry.index else { return }
+    #if PLANTED_BUGS
+    if PlantedBug.truncationNotWritten.isActive {
+      queue.last?.close()
+      return contents.truncate(after: entry)
+    }
+    #endif
     appendControl(.truncation, entry)
     contents.truncate(after: entry)
   }
@@ -165,6 +171,9 @@ package final class LogStore<D: Disk> {
     precondition(
       tickets.last.map { $0.number < ticket } ?? true, "tickets are handed in ascending order")
     tickets.append(Ticket(number: ticket, sequence: nextSequence - 1))
+    #if PLANTED_BUGS
+    if PlantedBug.ticketBeforeWrite.isActive { didPersist(ticket) }
+    #endif
     reportTickets()
     pump()
   }

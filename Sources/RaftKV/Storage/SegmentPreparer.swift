@@ -57,7 +57,12 @@ final class SegmentPreparer<D: Disk> {
   }
 
   /// Space may have come back: do not wait for the next attempt.
-  func expectSpace() { retryDeadline = nil }
+  func expectSpace() {
+    #if PLANTED_BUGS
+    if PlantedBug.spaceNeverSought.isActive { return }
+    #endif
+    retryDeadline = nil
+  }
 
   private func write(_ id: UInt64) {
     let header = SegmentHeader(
@@ -93,7 +98,11 @@ final class SegmentPreparer<D: Disk> {
     isPreparing = false
     guard error.isNoSpace || error.isNoDescriptor else { return didFail(error) }
     isOutOfSpace = true
+    CoverageMark.hit(.noSpaceForSegment)
     retryDeadline = clock() + limits.retryInterval
+    #if PLANTED_BUGS
+    if PlantedBug.spaceNeverSought.isActive { retryDeadline = .distantFuture }
+    #endif
   }
 
   /// Blocking, at start: segment `id` with `first` behind its header, if given.

@@ -69,6 +69,7 @@ package final class SnapshotStore<D: Disk> {
 
   func didPublish(_ file: SnapshotFile<D>) {
     if let replaced = current, replaced.lastEntry != file.lastEntry {
+      CoverageMark.hit(.snapshotReplaced)
       outdated.append(replaced.lastEntry)
     }
     current = file

@@ -75,7 +75,10 @@ package final class SnapshotWriter<D: Disk> {
     precondition(isReady, "a snapshot is finished after its last slice was written")
     phase = .busy
     sync(orElse: completion) { [self] in
-      guard !isAbandoned else { return end(nil, completion) }
+      guard !isAbandoned else {
+        CoverageMark.hit(.snapshotGivenUpAtTheEnd)
+        return end(nil, completion)
+      }
       publish(completion)
     }
   }
@@ -103,8 +106,14 @@ package final class SnapshotWriter<D: Disk> {
   private func sync(
     orElse completion: @escaping (DiskError?) -> Void, _ next: @escaping () -> Void
   ) {
+    #if PLANTED_BUGS
+    if PlantedBug.snapshotNotSynced.isActive { return next() }
+    #endif
     disk.submit(.sync(openFile)) { [self] result in
       guard case .failure(let error) = result else { return next() }
+      #if PLANTED_BUGS
+      if PlantedBug.syncErrorIgnored.isActive { return next() }
+      #endif
       // A file system may notice only now that it is full; the file is given up as a whole then.
       if error.isNoSpace { return end(error, completion) }
       store.onFailure(StorageFailure(error))
@@ -114,7 +123,13 @@ package final class SnapshotWriter<D: Disk> {
   private func publish(_ completion: @escaping (DiskError?) -> Void) {
     disk.submit(.rename(temporary, to: name)) { [self] result in
       if case .failure(let error) = result { return end(error, completion) }
-      disk.submit(.syncDirectory) { [self] result in
+      #if PLANTED_BUGS
+      let last: DiskOperation =
+        PlantedBug.snapshotNameNotSynced.isActive ? .freeSpace : .syncDirectory
+      #else
+      let last = DiskOperation.syncDirectory
+      #endif
+      disk.submit(last) { [self] result in
         if case .failure(let error) = result { return store.onFailure(StorageFailure(error)) }
         let published = SnapshotFile(
           disk: disk, file: openFile, lastEntry: lastEntry, size: offset)

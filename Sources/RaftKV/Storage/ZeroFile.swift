@@ -91,6 +91,9 @@ final class ZeroFile<D: Disk> {
     disk.submitWhole(file, at: offset, bytes) { [self] error in
       if let error { return giveUp(error) }
       offset += bytes.count
+      #if PLANTED_BUGS
+      if PlantedBug.segmentNotSynced.isActive { return writeNext() }
+      #endif
       disk.submit(.sync(file)) { [self] result in
         if case .failure(let error) = result { return giveUp(error) }
         writeNext()
@@ -101,6 +104,12 @@ final class ZeroFile<D: Disk> {
   private func publish() {
     disk.submit(.rename(temporary, to: name)) { [self] result in
       if case .failure(let error) = result { return giveUp(error) }
+      #if PLANTED_BUGS
+      if PlantedBug.segmentNameNotSynced.isActive {
+        closeFile()
+        return completion(nil)
+      }
+      #endif
       disk.submit(.syncDirectory) { [self] result in
         closeFile()
         if case .failure(let error) = result { return completion(error) }
