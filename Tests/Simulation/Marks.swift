@@ -1,4 +1,7 @@
-/// Rare branches that a run has been through: what was never hit was never tested.
+import RaftKV
+
+/// Rare things that a run has been through, as the simulator sees them from outside: what never
+/// happened was never tested.
 package enum Mark: Int, CaseIterable, Sendable {
   case messageLost, messageDoubled, oldMessageReplayed
   case crashAtDiskAccess, crashInRecovery, exitedOnDiskError
@@ -14,17 +17,22 @@ package enum Mark: Int, CaseIterable, Sendable {
   case httpPipelined, httpContinued, httpRefused, httpHeld
 }
 
+/// How often each was hit, first those above, then the product's own `CoverageMark`s where the build
+/// counts them.
 package struct Marks: Sendable {
-  package private(set) var counts = Array(repeating: 0, count: Mark.allCases.count)
+  package static let names =
+    Mark.allCases.map { "\($0)" } + CoverageMark.counted.map { "\($0)" }
+
+  package private(set) var counts = Array(repeating: 0, count: names.count)
 
   package init() {}
 
   mutating func hit(_ mark: Mark) { counts[mark.rawValue] += 1 }
 
-  package mutating func add(_ other: Marks) {
-    for index in counts.indices { counts[index] += other.counts[index] }
+  /// Takes over what the product's code has counted since `CoverageMark.reset`.
+  mutating func collect() {
+    for (index, count) in CoverageMark.counts.enumerated() {
+      counts[Mark.allCases.count + index] = count
+    }
   }
-
-  package var hitCount: Int { counts.reduce(0) { $0 + ($1 > 0 ? 1 : 0) } }
-  package var missing: [Mark] { Mark.allCases.filter { counts[$0.rawValue] == 0 } }
 }

@@ -41,9 +41,8 @@ package struct SeedResult: Equatable, Sendable {
     events = outcome.events
     virtualTime = outcome.virtualTime
     failure = outcome.failure.map { Failure(kind: $0.invariant.rawValue, message: $0.message) }
-    markWords = Array(repeating: 0, count: (Mark.allCases.count + 63) / 64)
-    let missing = outcome.marks.missing
-    for (position, mark) in Mark.allCases.enumerated() where !missing.contains(mark) {
+    markWords = Array(repeating: 0, count: (Marks.names.count + 63) / 64)
+    for (position, count) in outcome.marks.counts.enumerated() where count > 0 {
       markWords[position / 64] |= 1 << UInt64(position % 64)
     }
   }

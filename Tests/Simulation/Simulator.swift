@@ -44,10 +44,12 @@ package struct Simulator {
   }
 
   package func run() -> Outcome {
+    CoverageMark.reset()
     makeCluster()
     if world.failure == nil { rage() }
     if world.failure == nil { healCore() }
     if world.failure == nil { converge() }
+    world.marks.collect()
     return Outcome(
       seed: world.seed, trace: world.trace.hash, events: world.eventCount, virtualTime: world.now,
       failure: world.failure, marks: world.marks,

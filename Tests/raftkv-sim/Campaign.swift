@@ -7,7 +7,7 @@ final class Campaign {
   private var range: Range<UInt64>
   private var list: ArraySlice<UInt64>
 
-  private var hits = Array(repeating: false, count: Mark.allCases.count)
+  private var hits = Array(repeating: false, count: Marks.names.count)
   private var seeds = 0
   private var events = 0
   private var virtualSeconds = 0.0
@@ -37,7 +37,7 @@ final class Campaign {
   func run() throws -> Bool {
     var runner = JobRunner(command: CommandLineTool.workerCommand(options), jobs: options.jobs)
     try runner.run(next: { nextSeeds() }, take: { add($0) }, tick: { reportIfDue() })
-    let missing = zip(Mark.allCases, hits).filter { !$0.1 }.map { "\($0.0)" }
+    let missing = zip(Marks.names, hits).filter { !$0.1 }.map(\.0)
     if !missing.isEmpty { Output.say("marks never hit: " + missing.joined(separator: " ")) }
     Output.say(progress)
     guard !failures.isEmpty else { return true }

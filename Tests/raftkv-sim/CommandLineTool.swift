@@ -1,4 +1,5 @@
 import Glibc
+import RaftKV
 import Simulation
 
 /// Runs the simulator: one seed, or many.
@@ -8,6 +9,14 @@ enum CommandLineTool {
       Output.complain(Options.usage)
       exit(64)
     }
+    #if PLANTED_BUGS
+    plant(options)
+    #else
+    guard options.plant == nil, !options.isListingPlants else {
+      Output.complain("raftkv-sim: this build has no planted bugs; see scripts/planted-bugs\n")
+      exit(64)
+    }
+    #endif
     if options.isWorker {
       SeedWorker(isTwice: options.isTwice).serve()
       exit(0)
@@ -22,6 +31,20 @@ enum CommandLineTool {
 
   private struct UnreadableFile: Error { var path: String }
 
+  #if PLANTED_BUGS
+  private static func plant(_ options: Options) {
+    if options.isListingPlants {
+      for bug in PlantedBug.allCases { Output.say("\(bug) \(bug.trap) \(bug.sentence)") }
+      exit(0)
+    }
+    guard let name = options.plant else { return }
+    PlantedBug.active = PlantedBug.named(name[...])
+    guard PlantedBug.active == nil else { return }
+    Output.complain("raftkv-sim: there is no planted bug \(name); --plants lists them\n")
+    exit(64)
+  }
+  #endif
+
   private static func run(_ options: Options) throws -> Bool {
     if let seed = options.seed {
       let schedule = try options.schedule.map(readSchedule) ?? Schedule()
@@ -31,6 +54,7 @@ enum CommandLineTool {
     if let path = options.regress {
       return try Campaign(options, seeds: readSeeds(path)).run()
     }
+    if options.plant != nil { return try Hunt(options).run() }
     return try Campaign(options, from: options.from, count: options.count ?? 0).run()
   }
 

@@ -12,11 +12,17 @@ struct Options {
   var isTwice = false
   var shrinkSeconds = 30
   var isWorker = false
+  /// The name of a planted bug, in a build that has them; see `PlantedBug`.
+  var plant: String?
+  var isListingPlants = false
+  /// Of a hunt: what is late does not count, only what is wrong.
+  var isSafetyOnly = false
 
   static let usage = """
     usage: raftkv-sim --seed S [--schedule FILE] [--trace] [--twice] [--shrink-seconds T]
            raftkv-sim --seeds N [--from S] [--jobs J] [--seconds T] [--twice] [--shrink-seconds T]
            raftkv-sim --regress FILE [--jobs J] [--twice] [--shrink-seconds T]
+           raftkv-sim --plant NAME --seed S | --plant NAME --seeds N | --plants
 
     --seed      runs one seed; a failure is shown as a timeline and cut down
     --schedule  only this much of the seed's run: what a failure was cut down to
@@ -24,6 +30,9 @@ struct Options {
     --seeds     runs N seeds from S in J processes, beginning no more after T seconds
     --regress   runs the seeds in FILE, one a line, # for comments
     --twice     each seed twice: the two traces must be the same
+    --plant     with this bug (in a build with -D PLANTED_BUGS): how many seeds until it is found
+    --safety    with --plant: what is late does not count, only what is wrong
+    --plants    lists the bugs: name, trap, what is wrong
 
     """
 
@@ -35,16 +44,22 @@ struct Options {
       case "--trace": isTracing = true
       case "--twice": isTwice = true
       case "--worker": isWorker = true
-      case "--schedule", "--regress":
-        guard let path = rest.popFirst() else { return nil }
-        if flag == "--schedule" { schedule = path } else { regress = path }
+      case "--plants": isListingPlants = true
+      case "--safety": isSafetyOnly = true
+      case "--schedule", "--regress", "--plant":
+        guard let text = rest.popFirst() else { return nil }
+        switch flag {
+        case "--schedule": schedule = text
+        case "--regress": regress = text
+        default: plant = text
+        }
       default:
         guard let value = rest.popFirst().flatMap({ UInt64($0) }), set(flag, value) else {
           return nil
         }
       }
     }
-    let modes = [seed != nil, count != nil, regress != nil, isWorker]
+    let modes = [seed != nil, count != nil, regress != nil, isWorker, isListingPlants]
     guard modes.reduce(0, { $0 + ($1 ? 1 : 0) }) == 1 else { return nil }
     if schedule != nil || isTracing, seed == nil { return nil }
   }
@@ -63,5 +78,7 @@ struct Options {
   }
 
   /// Of a worker for these options.
-  var workerArguments: [String] { ["--worker"] + (isTwice ? ["--twice"] : []) }
+  var workerArguments: [String] {
+    ["--worker"] + (isTwice ? ["--twice"] : []) + (plant.map { ["--plant", $0] } ?? [])
+  }
 }

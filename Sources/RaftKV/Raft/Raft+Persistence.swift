@@ -75,7 +75,7 @@ extension Raft {
     if PlantedBug.configurationNotRolledBack.isActive { return }
     #endif
     guard configurations.truncate(after: index) else { return }
-    CoverageMark.hit(.configurationRolledBack)
+    CoverageMark.hit(.configurationTakenBack)
     didChangeConfiguration(into: &effects)
   }
 }

@@ -11,7 +11,7 @@ package enum CoverageMark: Int, CaseIterable, Sendable {
   case voteGivenAlready, voteRepeated, preCandidateVotes, longerLogIsOlder, voteOfOldTerm
   case voteTooLate, voteTwice, quorumLost, oldLeaderAnswered, strangerHeard, timeoutNowIgnored
   // Durability
-  case messagesWaitForTerm, hardStateOvertaken, writeTruncatedInFlight, configurationRolledBack
+  case messagesWaitForTerm, hardStateOvertaken, writeTruncatedInFlight, configurationTakenBack
   // Replication: the leader
   case proposedDuringTransfer, tooMuchUncommitted, followerIsFull, logServesAfterSnapshot
   case refusalTooOld, refusedWhileReplicating, refusalOfEarlierProbe, refusalBelowBase, gapProbed
@@ -49,8 +49,16 @@ package enum CoverageMark: Int, CaseIterable, Sendable {
   case writeCameBackShort, snapshotReplaced
 
   #if COVERAGE_MARKS
-  /// How often each was hit in this process. One thread counts.
-  package nonisolated(unsafe) static var counts = Array(repeating: 0, count: allCases.count)
+  /// Those that this build counts: all, or none.
+  package static let counted = allCases
+  /// How often each was hit since the last `reset`. One thread counts.
+  package nonisolated(unsafe) private(set) static var counts = zeros
+  package static func reset() { counts = zeros }
+  private static var zeros: [Int] { Array(repeating: 0, count: allCases.count) }
+  #else
+  package static let counted: [CoverageMark] = []
+  package static let counts: [Int] = []
+  package static func reset() {}
   #endif
 
   @inline(__always)
