@@ -7,12 +7,13 @@ extension Raft {
     var votedFor: NodeID
     package var commitIndex: LogIndex
     var durableTerm: Term
+    var isLeader: Bool
   }
 
   package var watermarks: Watermarks {
     Watermarks(
       currentTerm: currentTerm, votedFor: votedFor, commitIndex: commitIndex,
-      durableTerm: durableHardState.currentTerm)
+      durableTerm: durableHardState.currentTerm, isLeader: role == .leader)
   }
 
   /// The first invariant that does not hold, as a sentence; nil when all do.
@@ -21,6 +22,7 @@ extension Raft {
     if persistedIndex > lastIndex { return "durable beyond the log" }
     if commitIndex > lastIndex { return "committed beyond the log" }
     if commitIndex < outline.base.index { return "compacted beyond the commit" }
+    if configurations.currentIndex > lastIndex { return "a configuration beyond the log" }
     if (leadership != nil) != (role == .leader) { return "leadership beside another role" }
     if role == .leader, leader != id { return "a leader that follows" }
     if role == .leader, votedFor != id { return "a leader that voted for another" }
@@ -33,6 +35,11 @@ extension Raft {
       {
         return "the vote changed within a term"
       }
+    }
+    if let earlier, earlier.isLeader, role == .leader, earlier.currentTerm == currentTerm,
+      commitIndex > earlier.commitIndex, outline.term(at: commitIndex) != currentTerm
+    {
+      return "an entry of an older term was committed by counting"
     }
     return brokenLeadership
   }

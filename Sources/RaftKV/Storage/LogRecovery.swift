@@ -288,6 +288,12 @@ struct LogRecovery<D: Disk> {
     _ segment: Segment<D>, _ bytes: UnsafeRawBufferPointer, bound: Int
   ) throws(RecoveryError) -> Bool {
     guard !isZero(bytes[segment.end...]) else { return false }
+    #if PLANTED_BUGS
+    if PlantedBug.damageCutAsTorn.isActive {
+      torn.append((segment, segment.end..<bytes.count))
+      return false
+    }
+    #endif
     let place = "\(SegmentHeader.name(segment.id)) at \(segment.end)"
     var bound = bound
     let sectors = stride(

@@ -103,6 +103,9 @@ extension LogStore {
   private func isIntact(
     _ batch: UnsafeRawBufferPointer, extent: LogContents.Extent, seed: UInt32
   ) -> Bool {
+    #if PLANTED_BUGS
+    if PlantedBug.ownLogReadUnchecked.isActive { return true }
+    #endif
     guard let (header, _) = BatchHeader.decode(batch, seed: seed), header.length == batch.count
     else { return false }
     let records = UnsafeRawBufferPointer(rebasing: batch[BatchHeader.size...])

@@ -30,12 +30,12 @@ package enum PlantedBug: CaseIterable, Sendable {
   // Snapshots and compaction
   case snapshotHasNewestConfiguration, snapshotNotSynced, snapshotNameNotSynced
   case installDropsSuffix, installMovesBack, installBeforeDurable, installForgetsWrites
-  case chunkNeverRepeated, tombstonesNotInstalled
+  case chunkNeverRepeated, tombstonesNotInstalled, snapshotUnchecked
   // Storage
   case ticketBeforeWrite, acknowledgesUnsynced, segmentNameNotSynced, segmentNotSynced
   case lastBatchNotRepeated, syncErrorIgnored, spaceNeverSought, checksumIgnored, tornTailNotCut
   case segmentsRemovedBackwards, truncationNotWritten, leftoversKept, hungDiskLeads
-  case hardStateInOneSlot
+  case hardStateInOneSlot, damageCutAsTorn, ownLogReadUnchecked
   // Time and overload
   case stallNotExcused, clockFollowsProposer, leaseIgnoresDrift, heldUnbounded
   // Clients
@@ -123,6 +123,7 @@ package enum PlantedBug: CaseIterable, Sendable {
     case .installBeforeDurable: "F4 A received snapshot is installed before it is durable."
     case .installForgetsWrites: "F5 Writes under way count though a snapshot replaced the log."
     case .chunkNeverRepeated: "F7 A lost chunk is not sent again."
+    case .snapshotUnchecked: "F4 A snapshot is loaded whatever its checksums say."
     case .tombstonesNotInstalled: "F10 An installed snapshot loses the tombstones."
     case .ticketBeforeWrite: "G1 The log reports what it has not written."
     case .acknowledgesUnsynced: "G1 The follower acknowledges before its disk has the entries."
@@ -131,7 +132,9 @@ package enum PlantedBug: CaseIterable, Sendable {
     case .lastBatchNotRepeated: "G2 A start believes the page cache."
     case .syncErrorIgnored: "G2 A failed sync of a snapshot is passed over."
     case .spaceNeverSought: "G3 A full disk is never asked again."
+    case .ownLogReadUnchecked: "G4 What is read from the log on disk is not checked."
     case .checksumIgnored: "G5 Records are not checked against their checksum."
+    case .damageCutAsTorn: "G6 Damage at the end of the log passes for a torn tail."
     case .tornTailNotCut: "G6 A torn tail is left where it is."
     case .truncationNotWritten: "G8 A truncation is not written to the log."
     case .segmentsRemovedBackwards: "G8 The newest of several old segments is removed first."
