@@ -298,6 +298,9 @@ final class RaftHarness {
     node.effects = Effects()
     // Their order is fixed, so what a trace shows is what happened.
     for notice in effects.notices { note(notice, at: node) }
+    for contradiction in effects.contradictions {
+      fail("\(node.name) hears what cannot be: \(contradiction)")
+    }
     if let hardState = effects.hardState {
       node.hardStateInFlight = hardState
       if node.isDiskSlow { note("\(node.name) writes \(describe(hardState))") }

@@ -7,6 +7,7 @@ package enum Invariant: String, Sendable {
   case snapshotEquality, linearizability, staleReads, oneReplyPerRequest, http
   case transition
   case recovery, noFatalError, calm, liveness, convergence
+  case contradiction
 }
 
 package struct Violation: Equatable, Sendable {

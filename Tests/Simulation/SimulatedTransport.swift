@@ -40,6 +40,11 @@ package final class SimulatedTransport: Transport {
 
   // MARK: Transport
 
+  /// Nobody lies here: what cannot be said was said because of a bug.
+  package func hangUp(on peer: NodeID) {
+    world.fail(.contradiction, "\(replica.localIdentity.name) hears from \(peer) what cannot be")
+  }
+
   package func setPeers(_ peers: [Peer]) {
     for link in links where !peers.contains(where: { $0.id == link.id }) { link.peer = nil }
     for peer in peers {

@@ -243,7 +243,7 @@ extension ByteReader {
         term: record.id.term, kind: record.kind, size: UInt32(record.payload.count))
       if record.kind == .configuration {
         header.configuration = Configuration(decoding: record.payload)
-        guard header.configuration != nil else { return nil }
+        guard header.configuration?.isSound == true else { return nil }
       }
       headers.append(header)
       last = record.id

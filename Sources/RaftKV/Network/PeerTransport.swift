@@ -173,6 +173,14 @@ package final class PeerTransport: Transport {
     }
   }
 
+  package func hangUp(on peer: NodeID) {
+    guard let link = link(to: peer) else { return }
+    link.backoff = PeerLink.longestBackoff
+    // The delegate hears of it from the streams' close callbacks.
+    link.messages?.close()
+    link.snapshots?.close()
+  }
+
   package func discover(
     address: String, name: String,
     completion: @escaping (Result<PeerDescription, DiscoveryFailure>) -> Void

@@ -59,6 +59,15 @@ package struct Configuration: Equatable, Sendable {
     members.filter { $0.role == .voter }.map(\.id)
   }
   package var voterCount: Int { voters.count }
+  /// Whether a cluster can have it: each member once, by id and by name, and among them a voter.
+  package var isSound: Bool {
+    guard members.count <= Self.maximumMembers, voterCount > 0 else { return false }
+    return members.indices.allSatisfy { position in
+      let member = members[position]
+      return member.id != .none && !member.name.isEmpty
+        && !members[..<position].contains { $0.id == member.id || $0.name == member.name }
+    }
+  }
   /// The smallest number of voters that any two majorities must share one of.
   package var quorum: Int { voterCount / 2 + 1 }
 }

@@ -23,13 +23,15 @@ package struct Effects {
   package var confirmedReads: ConfirmedReads?
   /// Dial these at once and say through `didFindDead` if the process is gone (fast failover).
   package var probes: [NodeID] = []
+  /// Hang up on their senders.
+  package var contradictions: [Contradiction] = []
   package var notices: [Notice] = []
 
   package init() {}
 
   package var isEmpty: Bool {
     logEdits.isEmpty && hardState == nil && logWrite == nil && messages.isEmpty
-      && confirmedReads == nil && probes.isEmpty && notices.isEmpty
+      && confirmedReads == nil && probes.isEmpty && contradictions.isEmpty && notices.isEmpty
   }
 }
 

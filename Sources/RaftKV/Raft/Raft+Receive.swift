@@ -29,6 +29,9 @@ extension Raft {
     }
     #endif
     if envelope.term < currentTerm { return answerStale(envelope) }
+    if let claim = contradiction(in: envelope) {
+      return effects.contradictions.append(Contradiction(sender: envelope.from, claim: claim))
+    }
     if envelope.term > currentTerm {
       become(.follower, in: envelope.term, because: .higherTerm, at: now, into: &effects)
     }

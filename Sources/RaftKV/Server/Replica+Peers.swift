@@ -88,6 +88,13 @@ extension Replica {
     sendFromDisk(to: peer)
   }
 
+  /// Its sender's connections end with this turn. A sound peer is back in a moment.
+  func refute(_ contradiction: Contradiction) {
+    guard transport.isConnected(contradiction.sender) else { return }
+    logger.error("\(nameOf(contradiction.sender)) is not heard: \(contradiction.claim)")
+    transport.hangUp(on: contradiction.sender)
+  }
+
   /// A message made in a leadership that is over must not be sent with what the log holds now.
   private func isCurrent(_ envelope: Envelope) -> Bool {
     raft.role == .leader && envelope.term == raft.currentTerm

@@ -262,9 +262,9 @@ extension Replica {
       return rejectIncoming()
     }
     guard let metadata = incoming!.decoder.metadata, metadata.lastEntry == incoming!.lastEntry,
-      metadata.clusterID == identity.cluster
+      metadata.clusterID == identity.cluster, metadata.configuration.isSound
     else {
-      logger.warning("the received snapshot is of another cluster or entry")
+      logger.warning("the received snapshot is of another cluster or entry, or of no cluster")
       dismantler.take(state.map)
       return rejectIncoming()
     }

@@ -172,6 +172,7 @@ extension Replica {
     send(due.messages)
     if let confirmed = due.confirmedReads { reads.confirm(confirmed) }
     for peer in due.probes { transport.probe(peer) }
+    for contradiction in due.contradictions { refute(contradiction) }
     for notice in due.notices { report(notice) }
     return true
   }
