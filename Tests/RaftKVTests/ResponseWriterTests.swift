@@ -103,11 +103,4 @@ struct ResponseWriterTests {
     status.members = []
     #expect(write(.status(status)).contains(#""leader":null,"#))
   }
-
-  @Test("the answer to one connection too many is whole")
-  func tooMany() {
-    let text = "\(ResponseWriter.tooManyConnections)"
-    let body = text.components(after: "\r\n\r\n")[0]
-    #expect(text.contains("Content-Length: \(body.utf8.count)\r\n"))
-  }
 }

@@ -26,6 +26,9 @@ extension Failure {
   static let codingNotImplemented = Failure(
     status: 501, code: "coding_not_implemented",
     message: "The only transfer coding known here is `chunked`; send the body without another.")
+  static let lengthRequired = Failure(
+    status: 411, code: "length_required",
+    message: "A write needs a body: send `Content-Length`, which may be 0, or use chunked coding.")
   static let expectationFailed = Failure(
     status: 417, code: "expectation_failed",
     message: "The only expectation met here is `100-continue`; send the request without `Expect`.")
@@ -41,6 +44,9 @@ extension Failure {
   static let memoryShort = Failure(
     status: 503, code: "overloaded",
     message: "Too many requests are arriving at once to hold them all; try again.", retryAfter: 1)
+  static let tooManyConnections = Failure(
+    status: 503, code: "too_many_connections",
+    message: "The server has no room; try again or another node.", retryAfter: 1)
   static let badChunk = badRequest(
     "bad_chunk", "The body's chunked framing is broken; check the client's encoder.")
   static let badEscape = badRequest(

@@ -42,6 +42,12 @@ extension HTTPConnection {
     settle(now)
   }
 
+  /// There is no room for this client: it is told so, whatever it came to ask.
+  package func turnAway(at now: Instant) {
+    refuse(.failure(.tooManyConnections), isHead: false)
+    settle(now)
+  }
+
   /// Memory is short: a request that is still arriving is refused, and what it holds is let go.
   package func shed(at now: Instant) {
     guard !isFinishing else { return }

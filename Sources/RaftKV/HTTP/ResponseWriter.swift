@@ -263,6 +263,7 @@ struct ResponseWriter: ~Copyable {
     case 405: return "Method Not Allowed"
     case 408: return "Request Timeout"
     case 409: return "Conflict"
+    case 411: return "Length Required"
     case 413: return "Content Too Large"
     case 414: return "URI Too Long"
     case 417: return "Expectation Failed"
@@ -277,11 +278,4 @@ struct ResponseWriter: ~Copyable {
     default: return "Error"
     }
   }
-
-  /// What a connection over the cap is told, complete, before it is closed.
-  static let tooManyConnections: StaticString = """
-    HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Type: application/json\r\n\
-    Content-Length: 95\r\nConnection: close\r\n\r\n\
-    {"error":"too_many_connections","message":"The server has no room; try again or another node."}
-    """
 }

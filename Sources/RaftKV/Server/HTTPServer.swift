@@ -13,10 +13,13 @@ package final class HTTPServer<Handler: RequestHandler>: ReplySink {
     var stalled = (bytes: 0, since: Instant.zero)
     /// What of the total is this client's.
     var buffered = 0
+    /// False for one that came over the cap, and only stays until it has read why it cannot.
+    let isAdmitted: Bool
 
-    init(_ stream: Stream, _ session: HTTPConnection<Handler>) {
+    init(_ stream: Stream, _ session: HTTPConnection<Handler>, isAdmitted: Bool) {
       self.stream = stream
       self.session = session
+      self.isAdmitted = isAdmitted
     }
 
     var slot: Int { Int(session.id) }
@@ -42,7 +45,10 @@ package final class HTTPServer<Handler: RequestHandler>: ReplySink {
   private var clients: [Client?] = []
   private var generations: [UInt32] = []
   private var freeSlots: [Int] = []
+  /// Admitted clients.
   private(set) var count = 0
+  /// The slots of those that were turned away and are still here, oldest first.
+  private var turnedAway: [Int] = []
   private(set) var buffered = 0
   private var dirty: [Int] = []
   private var replies: [(RequestToken, Reply)] = []
@@ -91,17 +97,13 @@ package final class HTTPServer<Handler: RequestHandler>: ReplySink {
 
   // MARK: Connections
 
+  /// Over the cap: an answer, never a silent reset. So a connection that is turned away stays until its
+  /// client has read the answer, for a second at most. Each needs a descriptor, of those that the cap
+  /// leaves free; beyond this many, the one that has had its answer for longest makes room.
+  private static var maximumTurnedAway: Int { 64 }
+
   private func didAccept(_ stream: Stream) {
-    guard count < maximumConnections else {
-      metrics.rejectedConnections &+= 1
-      // Over the cap: an answer, never a silent reset.
-      stream.didRead = { _ in }
-      stream.didEnd = {}
-      stream.didClose = { _ in }
-      stream.didDrain = nil
-      ResponseWriter.tooManyConnections.withUTF8Buffer { stream.write(UnsafeRawBufferPointer($0)) }
-      return stream.close()
-    }
+    let isAdmitted = count < maximumConnections
     let slot = freeSlots.popLast() ?? clients.count
     if slot == clients.count {
       clients.append(nil)
@@ -111,10 +113,14 @@ package final class HTTPServer<Handler: RequestHandler>: ReplySink {
     let session = HTTPConnection(
       id: UInt32(slot), generation: generations[slot], limits: limits, handler: handler,
       scratch: scratch, now: loop.now)
-    let client = Client(stream, session)
+    let client = Client(stream, session, isAdmitted: isAdmitted)
     clients[slot] = client
-    count += 1
-    metrics.acceptedConnections &+= 1
+    if isAdmitted {
+      count += 1
+      metrics.acceptedConnections &+= 1
+    } else {
+      turnAway(client)
+    }
     stream.didRead = { [unowned self, unowned client] bytes in didRead(bytes, client) }
     stream.didEnd = { [unowned self, unowned client] in
       client.session.receiveEnd(at: loop.now)
@@ -122,6 +128,16 @@ package final class HTTPServer<Handler: RequestHandler>: ReplySink {
     }
     stream.didDrain = { [unowned self, unowned client] in markDirty(client) }
     stream.didClose = { [unowned self] _ in didClose(slot) }
+  }
+
+  private func turnAway(_ client: Client) {
+    metrics.rejectedConnections &+= 1
+    if turnedAway.count >= Self.maximumTurnedAway {
+      clients[turnedAway.removeFirst()]?.stream.close()
+    }
+    turnedAway.append(client.slot)
+    client.session.turnAway(at: loop.now)
+    markDirty(client)
   }
 
   private func didRead(_ bytes: UnsafeRawBufferPointer, _ client: Client) {
@@ -145,10 +161,11 @@ package final class HTTPServer<Handler: RequestHandler>: ReplySink {
   }
 
   private func didClose(_ slot: Int) {
-    buffered -= clients[slot]?.buffered ?? 0
+    guard let client = clients[slot] else { return }
+    buffered -= client.buffered
     clients[slot] = nil
     freeSlots.append(slot)
-    count -= 1
+    if client.isAdmitted { count -= 1 } else { turnedAway.removeAll { $0 == slot } }
   }
 
   private func markDirty(_ client: Client) {
