@@ -86,7 +86,16 @@ struct HTTPConnectionTests {
     Case(target("/key?key=a", method: "PATCH"), 501, keeps: true),
     Case(target("/key?key=a", method: "get"), 501, keeps: true),
     Case(target("/nothing"), 404, keeps: true), Case(target("/key%2F?key=a"), 404, keeps: true),
-    Case(target("/x/../key?key=a"), 404, keeps: true),
+    Case(target("/x/../key?key=a"), 404, keeps: true), Case(target("/ke%79+"), 404, keeps: true),
+    Case(target("/key?key=a", method: "PUT"), 411, keeps: true),
+    Case(target("/key", method: "POST"), 411, keeps: true),
+    Case(
+      chunked("0\r\n" + String(repeating: "T: v\r\n", count: 101) + "\r\n"), 431, keeps: false),
+    Case(
+      chunked("0\r\nT: \(String(repeating: "v", count: 8190))\r\n\r\n"), 431, keeps: false),
+    Case(
+      json(#"{"key":"a","value":"\#(String(repeating: "v", count: (1 << 20) + 1))"}"#), 413,
+      keeps: true),
     Case(target("/status", method: "PUT"), 405, keeps: true),
     Case(target("/join", method: "HEAD"), 405, keeps: true),
     Case(target("/key?key=%"), 400, keeps: true), Case(target("/key?key=%2"), 400, keeps: true),
@@ -117,8 +126,12 @@ struct HTTPConnectionTests {
     Case(fields("Content-Length: 3\r\n", body: "abc", method: "GET"), 200, keeps: true),
     Case(chunked("3;x=y\r\nabc\r\n0\r\nTrailer: t\r\n\r\n"), 200, keeps: true),
     Case(target("/key?key=\(String(repeating: "%41", count: 4096))"), 200, keeps: true),
-    Case(fields(String(repeating: "A:\r\n", count: 99)), 200, keeps: true),
-    Case(fields("A: \(String(repeating: "a", count: 8189))\r\n"), 200, keeps: true),
+    Case(fields(String(repeating: "A:\r\n", count: 99), method: "GET"), 200, keeps: true),
+    Case(
+      fields("A: \(String(repeating: "a", count: 8189))\r\n", method: "GET"), 200, keeps: true),
+    Case(fields("Content-Length: 0\r\n"), 200, keeps: true),
+    Case(
+      "PUT /key?key=a HTTP/1.0\r\nExpect: x\r\nContent-Length: 1\r\n\r\na", 200, keeps: false),
     Case(target("*", method: "OPTIONS"), 204, keeps: true),
     Case(target("/key", method: "OPTIONS"), 204, keeps: true),
     Case(target("/join?id=n&addr=h:1&haddr=%5B::1%5D:2"), 200, keeps: true),
@@ -196,7 +209,7 @@ struct HTTPConnectionTests {
     let connection = TestConnection(handler)
     connection.receive(Self.target("/key?key=a%2Fb+c%2B%2525&level=stale&x=1&x=2"))
     connection.receive(Self.target("/key/?level=consistent&key=%C3%A9"))
-    connection.receive(Self.target("/key?key=..", method: "DELETE"))
+    connection.receive(Self.target("/key?key=%00%2e", method: "DELETE"))
     connection.receive(Self.fields("Content-Length: 4\r\n", body: "a\r\nb"))
     connection.receive(Self.chunked("2\r\nxy\r\n1\r\nz\r\n0\r\n\r\n"))
     connection.receive(Self.json(#"{"value":"\u00e9\n","key":"k"}"#))
@@ -204,7 +217,7 @@ struct HTTPConnectionTests {
     connection.receive(Self.target("/remove?id=n2", method: "POST"))
     #expect(
       handler.asked == [
-        "get a/b c+%25 stale", "get é consistent", "delete ..", "put a=a\r\nb", "put a=xyz",
+        "get a/b c+%25 stale", "get é consistent", "delete \u{0}.", "put a=a\r\nb", "put a=xyz",
         "put k=é\n", "join n2 h:1 h:2", "remove n2 false",
       ])
   }
@@ -312,6 +325,54 @@ struct HTTPConnectionTests {
     let output = connection.takeOutput()
     #expect(output.hasPrefix("HTTP/1.1 307 "))
     #expect(output.contains("Location: http://h:2/key?key=a\r\n"))
+    #expect(connection.closing == .linger)
+  }
+
+  @Test("a body that never ends is not a request, whoever hangs up")
+  func endless() {
+    for body in ["Content-Length: 2\r\n\r\na", "Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n"] {
+      let handler = ScriptedHandler()
+      let connection = TestConnection(handler)
+      connection.receive("PUT /key?key=a HTTP/1.1\r\nHost: h\r\n" + body)
+      connection.receiveEnd(at: .zero)
+      #expect(handler.asked.isEmpty)
+      #expect(!connection.hasOutput)
+      #expect(connection.closing == .close)
+    }
+  }
+
+  @Test("what follows the last chunk is the next request, or ends the connection")
+  func behindLastChunk() {
+    let handler = ScriptedHandler()
+    let connection = TestConnection(handler)
+    connection.receive(Self.chunked("1\r\na\r\n0\r\n\r\n") + "a\r\n")
+    #expect(connection.takeStatuses() == [200, 400])
+    #expect(connection.closing == .linger)
+  }
+
+  @Test("memory is short: what is unfinished is refused, what is idle or waits stays")
+  func shedding() {
+    let handler = ScriptedHandler()
+    for unfinished in ["GET /", Self.fields("Content-Length: 9\r\n", body: "a")] {
+      let connection = TestConnection(handler)
+      connection.receive(unfinished)
+      connection.shed(at: .zero)
+      #expect(connection.takeStatuses() == [503])
+      #expect(connection.bufferedBytes == 0)
+    }
+    let connection = TestConnection(handler)
+    connection.shed(at: .zero)
+    #expect(connection.closing == .no)
+  }
+
+  @Test("a peer that speaks our own protocol to clients' port is gone within 16 bytes")
+  func peerProtocol() {
+    let target = Hello.Party(name: "n2", id: NodeID(2))
+    var session = PeerSession(dialling: Hello(from: .sample(1), to: target, purpose: .messages))
+    let hello = Array(session.outbox.nextRun())
+    let connection = TestConnection(ScriptedHandler())
+    connection.receive(Array(hello.prefix(16)))
+    #expect(connection.takeStatuses() == [400])
     #expect(connection.closing == .linger)
   }
 

@@ -2,7 +2,7 @@
 /// valid UTF-8, no lone surrogate, nothing before or behind but white space.
 ///
 /// A string without escapes is borrowed from the body; one with them is decoded into `decoded`.
-struct JSONKeyValueParser {
+package struct JSONKeyValueParser {
   /// Where a decoded string lies.
   private enum Text {
     case borrowed(Range<Int>)
@@ -15,7 +15,7 @@ struct JSONKeyValueParser {
   private init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
 
   /// Both results are valid until `bytes` or `decoded` change.
-  static func parse(
+  package static func parse(
     _ bytes: UnsafeRawBufferPointer, decoded: inout ByteBuffer
   ) throws(Failure) -> (key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer) {
     decoded.clear(keeping: HTTPLimits.maximumOutput)

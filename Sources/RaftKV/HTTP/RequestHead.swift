@@ -19,6 +19,8 @@ package struct RequestHead: Equatable, Sendable {
   /// 0 or 1; any later minor version is spoken to as 1.
   package var minorVersion: UInt8 = 1
   package var framing = Framing.none
+  /// A `Content-Length` was given, be it 0: then the absence of a body is meant.
+  package var statesLength = false
   package var keepsAlive = true
   package var expectsContinue = false
   /// An `Expect` that is not `100-continue`.

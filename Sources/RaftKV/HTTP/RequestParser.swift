@@ -283,6 +283,7 @@ package struct RequestParser {
     } else if let contentLength, contentLength > 0 {
       head.framing = .length(contentLength)
     }
+    head.statesLength = contentLength != nil
     head.keepsAlive = !closes && (head.minorVersion > 0 || asksKeepAlive)
   }
 }

@@ -88,6 +88,11 @@ struct Router {
   private static func routeKey(
     _ head: RequestHead, _ query: UnsafeRawBufferPointer, _ decoded: inout ByteBuffer
   ) throws(Failure) -> Route {
+    // Without a length there is no body, but who writes a value means one (RFC 9110 §15.5.12): an
+    // empty value must not be stored by a body that got lost.
+    if head.method == .post || head.method == .put {
+      guard head.statesLength || head.framing == .chunked else { throw .lengthRequired }
+    }
     if head.method == .post { return .post }
     var parameters = QueryParameters(query)
     var key: UnsafeRawBufferPointer?
