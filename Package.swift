@@ -36,10 +36,21 @@ let package = Package(
     .executableTarget(
       name: "raftkv-chaos", dependencies: ["Linearizability"], path: "Tests/raftkv-chaos"),
 
+    // Judges of arbitrary input; `scripts/fuzz` drives them, the tests replay what was found.
+    .target(
+      name: "Fuzzers", dependencies: ["RaftKV", "Simulation"], path: "Tests/Fuzzers/Oracles"),
+
     .testTarget(
-      name: "RaftKVTests", dependencies: ["RaftKV", "Simulation", "Linearizability"],
+      name: "RaftKVTests", dependencies: ["RaftKV", "Simulation", "Linearizability", "Fuzzers"],
       exclude: ["Scripts", "Histories"]),
     .testTarget(name: "DaemonTests", dependencies: ["RaftKV"]),
   ],
   swiftLanguageModes: [.v6]
 )
+
+// Needs libFuzzer at link time, which only `scripts/fuzz` passes.
+if Context.environment["RAFTKV_FUZZERS"] != nil {
+  package.targets.append(
+    .executableTarget(
+      name: "raftkv-fuzz", dependencies: ["Fuzzers"], path: "Tests/Fuzzers/Driver"))
+}
