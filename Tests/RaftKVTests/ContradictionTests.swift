@@ -12,8 +12,8 @@ struct ContradictionTests {
     EntryID(index: LogIndex(index), term: Term(term))
   }
 
-  /// Node 1 in term 5, with entries of these terms after `base`, of which `commit` are committed; it
-  /// follows node 2.
+  /// Node 1 in term 5, with entries of these terms after `base`, of which `commit` are committed;
+  /// it follows node 2.
   private func follower(base: EntryID? = nil, terms: [UInt64], commit: UInt64) -> Raft {
     let entries = terms.map { EntryHeader(term: Term($0), kind: .noop, size: 0) }
     let base = base ?? .zero

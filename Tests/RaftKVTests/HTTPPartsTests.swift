@@ -303,6 +303,7 @@ struct RouterTests {
       case .request(.remove(let name, let force)): return "remove \(name) \(force)"
       case .request(.status): return "status"
       case .request(.live): return "live"
+      case .request(.metrics): return "metrics"
       case .request(.ready(let level)): return "ready \(level)"
       }
     }
@@ -316,7 +317,8 @@ struct RouterTests {
       ("POST", "/key?key=%20", "post"), ("DELETE", "/key/?key=a+b", "delete a b"),
       ("POST", "/join?id=n&addr=h:1", "join n h:1 -"), ("GET", "/remove?id=n", "remove n false"),
       ("GET", "/remove?id=n&force=true", "remove n true"), ("HEAD", "/status", "status"),
-      ("GET", "/livez", "live"), ("GET", "/readyz?level=stale", "ready stale"),
+      ("GET", "/livez", "live"), ("HEAD", "/metrics", "metrics"),
+      ("GET", "/readyz?level=stale", "ready stale"),
       ("GET", "/readyz?level=x", "400 bad_level"), ("POST", "/livez", "405 method_not_allowed"),
       ("OPTIONS", "*", "204 "), ("OPTIONS", "/status", "204 "),
       ("GET", "/KEY?key=a", "404 not_found"),

@@ -45,7 +45,8 @@ struct HTTPReferenceTests {
 
   // MARK: Smuggling
 
-  /// A body in which another request hides, and whether the framing is one that all must read alike.
+  /// A body in which another request hides, and whether the framing is one that all must read
+  /// alike.
   struct Payload: CustomTestStringConvertible {
     var fields: String
     var body: String
@@ -90,7 +91,8 @@ struct HTTPReferenceTests {
     Payload(
       fields: "Transfer-Encoding: chunked", body: "1\r\nab\r\n0\r\n\r\n" + hidden, isFramed: false),
     Payload(
-      fields: "Transfer-Encoding: chunked", body: "10000000000000000\r\n" + hidden, isFramed: false),
+      fields: "Transfer-Encoding: chunked", body: "10000000000000000\r\n" + hidden,
+      isFramed: false),
   ]
 
   @Test("what hides in a body, or behind a doubtful one, is never heard", arguments: payloads)

@@ -36,7 +36,8 @@ struct HTTPServerTests {
     var isReset = false
     try withServer(cap: 1, clients: 2) { loop, number, client in
       guard number == 1 else { return }
-      // More than the server will read before it answers: closing at once would reset the connection.
+      // More than the server will read before it answers: closing at once would reset the
+      // connection.
       client.write(String(repeating: "x", count: 200_000))
       client.didEnd = { $0.stream.close() }
       client.didClose = {

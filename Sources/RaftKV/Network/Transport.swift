@@ -12,8 +12,8 @@ package protocol Transport: AnyObject {
   func queuedBytes(_ peer: NodeID) -> Int
   /// Fast failover: dials the peer at once, for `didProbe` to tell whether its process lives.
   func probe(_ peer: NodeID)
-  /// What this peer says cannot be: its connections are closed, and it is dialled again only after the
-  /// longest wait.
+  /// What this peer says cannot be: its connections are closed, and it is dialled again only after
+  /// the longest wait.
   func hangUp(on peer: NodeID)
   /// Dials an address to learn who is there; the answer comes within three seconds, exactly once.
   func discover(

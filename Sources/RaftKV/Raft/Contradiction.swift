@@ -1,8 +1,9 @@
-/// What no peer that follows the rules can say to us, whatever was lost, late or repeated on the way.
+/// What no peer that follows the rules can say to us, whatever was lost, late or repeated on the
+/// way.
 ///
-/// Its sender is broken, or lies. To act on it would break what we have promised others, and to trap
-/// would let one sick node take the healthy ones with it: so it is not heard at all, and the driver
-/// hangs up on its sender. In a simulation, where nobody lies, it is a bug.
+/// Its sender is broken, or lies. To act on it would break what we have promised others, and to
+/// trap would let one sick node take the healthy ones with it: so it is not heard at all, and the
+/// driver hangs up on its sender. In a simulation, where nobody lies, it is a bug.
 package struct Contradiction: Equatable, Sendable {
   package enum Claim: Equatable, Sendable {
     /// Another node leads in the term in which its sender claims to (§5.2).
@@ -59,8 +60,8 @@ extension Raft {
     return isRival ? .secondLeader(currentTerm) : nil
   }
 
-  /// A leader's log agrees with everything that is committed here (§5.4.3). What we have compacted we
-  /// can no longer compare, but for the last of it.
+  /// A leader's log agrees with everything that is committed here (§5.4.3). What we have compacted
+  /// we can no longer compare, but for the last of it.
   private func contradiction(in request: AppendRequest) -> Contradiction.Claim? {
     func isContradicted(at index: LogIndex, _ term: Term) -> Bool {
       index <= commitIndex && index >= outline.base.index && outline.term(at: index) != term
@@ -82,8 +83,8 @@ extension Raft {
     return nil
   }
 
-  /// A snapshot holds what is committed, so it agrees with what is committed here; and terms never fall
-  /// along a log.
+  /// A snapshot holds what is committed, so it agrees with what is committed here; and terms never
+  /// fall along a log.
   private func contradiction(in chunk: SnapshotChunk, term: Term) -> Contradiction.Claim? {
     let last = chunk.lastEntry
     let known = outline.term(at: min(last.index, commitIndex))

@@ -97,9 +97,9 @@ package final class HTTPServer<Handler: RequestHandler>: ReplySink {
 
   // MARK: Connections
 
-  /// Over the cap: an answer, never a silent reset. So a connection that is turned away stays until its
-  /// client has read the answer, for a second at most. Each needs a descriptor, of those that the cap
-  /// leaves free; beyond this many, the one that has had its answer for longest makes room.
+  /// Over the cap: an answer, never a silent reset. So a connection that is turned away stays until
+  /// its client has read the answer, for a second at most. Each needs a descriptor, of those that
+  /// the cap leaves free; beyond this many, the one that has had its answer for longest makes room.
   private static var maximumTurnedAway: Int { 64 }
 
   private func didAccept(_ stream: Stream) {

@@ -2,10 +2,10 @@ import RaftKV
 
 /// What a stranger sends to the peer port, or answers to a dial.
 ///
-/// The first byte chooses: raw bytes, or a script of frames that get a right length and checksum, so
-/// that what is behind the checksum is reached. Rules: the same events however the bytes are cut;
-/// nothing is heard after a failure; a message that was read, written again, is the same bytes; a
-/// stranger makes us hold no more than a hello.
+/// The first byte chooses: raw bytes, or a script of frames that get a right length and checksum,
+/// so that what is behind the checksum is reached. Rules: the same events however the bytes are
+/// cut; nothing is heard after a failure; a message that was read, written again, is the same
+/// bytes; a stranger makes us hold no more than a hello.
 package enum FrameFuzzer: Fuzzer {
   package static let name = "frame"
 

@@ -3,8 +3,9 @@ import Simulation
 
 /// A whole node, of a cluster of three, whose peers say whatever the input says, well-formed.
 ///
-/// Rules: no message ends the process, but for those that are meant to (a command from the future, the
-/// word of the leader that our state differs); what must always hold of a node's own state holds.
+/// Rules: no message ends the process, but for those that are meant to (a command from the future,
+/// the word of the leader that our state differs); what must always hold of a node's own state
+/// holds.
 package enum PeerFuzzer: Fuzzer {
   package static let name = "peer"
 

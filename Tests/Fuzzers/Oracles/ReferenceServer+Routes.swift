@@ -10,7 +10,7 @@ extension ReferenceServer {
     switch String(decoding: path, as: UTF8.self) {
     case "/key", "/key/": allowed = known
     case "/join", "/remove": allowed = ["GET", "POST", "OPTIONS"]
-    case "/status", "/livez", "/readyz": allowed = ["GET", "HEAD", "OPTIONS"]
+    case "/status", "/livez", "/readyz", "/metrics": allowed = ["GET", "HEAD", "OPTIONS"]
     default: throw Failed(404)
     }
     if head.method == "OPTIONS" { throw Failed(204) }
@@ -18,6 +18,7 @@ extension ReferenceServer {
     switch String(decoding: path, as: UTF8.self) {
     case "/status": return .request("status")
     case "/livez": return .request("live")
+    case "/metrics": return .request("metrics")
     case "/readyz": return .request("ready \(try level(head.query))")
     case "/join": return .request(try join(head.query))
     case "/remove": return .request(try remove(head.query))

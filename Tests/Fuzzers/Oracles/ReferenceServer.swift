@@ -1,8 +1,8 @@
 import RaftKV
 
-/// The rules of our HTTP once more, slow and obvious: the whole input at once, in arrays and strings,
-/// without limits on work. It shares no code with the server, so that both must be wrong in the same
-/// way to be wrong unnoticed.
+/// The rules of our HTTP once more, slow and obvious: the whole input at once, in arrays and
+/// strings, without limits on work. It shares no code with the server, so that both must be wrong
+/// in the same way to be wrong unnoticed.
 package struct ReferenceServer {
   package enum End: Equatable {
     /// Everything was answered, and another request may come.

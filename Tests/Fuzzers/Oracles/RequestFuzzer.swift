@@ -3,8 +3,8 @@ import RaftKV
 /// One client connection's bytes.
 ///
 /// Rules: the same outcome however the bytes are cut; the outcome that the reference has; nothing
-/// consumed past the end; a head parsed again from its own bytes is the same, and from one byte less
-/// is not there yet.
+/// consumed past the end; a head parsed again from its own bytes is the same, and from one byte
+/// less is not there yet.
 package enum RequestFuzzer: Fuzzer {
   package static let name = "request"
   private static let maximumValue = 1 << 10
@@ -88,6 +88,7 @@ package enum RequestFuzzer: Fuzzer {
       switch request {
       case .get(let key, let level): asked.append("get \(Array(key)) \(Self.name(level))")
       case .live: asked.append("live")
+      case .metrics: asked.append("metrics")
       case .ready(let level): asked.append("ready \(Self.name(level))")
       case .put(let key, let value): asked.append(ReferenceServer.describePut(key, value))
       case .delete(let key): asked.append("delete \(Array(key))")
@@ -133,7 +134,8 @@ package enum RequestFuzzer: Fuzzer {
       "OPTIONS * \(host)Connection: close\r\n\r\n", "CONNECT h:80 \(host)\r\n",
       "GET /join?id=n&addr=h:1&haddr=%5B::1%5D:2 \(host)\r\nPATCH / \(host)\r\n",
       "POST /remove?id=n&force=true \(host)Expect: x\r\n\r\n",
-      "GET /livez \(host)\r\nHEAD /readyz?level=stale \(host)\r\n", "GET / HTTP/2.0\r\n\r\n",
+      "GET /metrics \(host)\r\nGET /livez \(host)\r\nHEAD /readyz?level=stale \(host)\r\n",
+      "GET / HTTP/2.0\r\n\r\n",
     ]
     return texts.map { Array($0.utf8) }
   }

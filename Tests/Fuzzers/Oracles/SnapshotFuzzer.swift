@@ -3,8 +3,8 @@ import RaftKV
 /// A snapshot's bytes, from a disk or a leader.
 ///
 /// The first byte chooses: raw bytes, or a script of sections that get a right length and chained
-/// checksum. Rules: the same verdict however the bytes are cut; a state that was accepted has a sound
-/// map, and encoded again it is accepted again and is the same.
+/// checksum. Rules: the same verdict however the bytes are cut; a state that was accepted has a
+/// sound map, and encoded again it is accepted again and is the same.
 package enum SnapshotFuzzer: Fuzzer {
   package static let name = "snapshot"
 
