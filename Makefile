@@ -1,5 +1,14 @@
 # Two commands set everything up: `make run` and `make test`.
-.PHONY: run test lint release install setup bench soak
+.PHONY: run test lint release install deb test-package setup setup-deb \
+  setup-package-tests bench soak
+
+PREFIX ?= /usr/local
+SYSCONFDIR ?= /etc
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+ZSHDIR ?= $(PREFIX)/share/zsh/site-functions
+FISHDIR ?= $(PREFIX)/share/fish/vendor_completions.d
+DOCDIR = $(PREFIX)/share/doc/raftkvd
+BINARY = .build/release/raftkvd
 
 # Installs what is missing (Debian, Ubuntu): libuv's header and library, and curl for the examples.
 setup:
@@ -9,9 +18,29 @@ setup:
 	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq libuv1-dev pkg-config curl >/dev/null; \
 	fi
 
-# The shipped binary: the Swift runtime is linked in; it needs only libuv, libc, libm, libstdc++, libgcc.
+# What the package is built and judged with.
+setup-deb: setup
+	@if ! command -v dpkg-shlibdeps >/dev/null || ! command -v lintian >/dev/null; then \
+	  echo "installing dpkg-dev and lintian"; \
+	  apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+	    dpkg-dev lintian >/dev/null; \
+	fi
+
+# What the package is tried with, and what judges units, man page and alert rules in `make test`.
+setup-package-tests: setup-deb
+	@if ! command -v mmdebstrap >/dev/null || ! command -v systemd-nspawn >/dev/null || \
+	  ! command -v systemd-analyze >/dev/null || ! command -v mandoc >/dev/null; then \
+	  echo "installing mmdebstrap, systemd-container and mandoc"; \
+	  apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+	    mmdebstrap systemd systemd-container mandoc >/dev/null; \
+	fi
+
+# The shipped binary: the Swift runtime is linked in; it needs only libuv, libc, libm, libstdc++ and
+# libgcc. SWIFTFLAGS adds flags.
 release: setup
-	swift build -c release --product raftkvd --static-swift-stdlib
+	swift build -c release --product raftkvd --static-swift-stdlib --disable-local-rpath $(SWIFTFLAGS)
 
 # Three nodes on loopback, in the foreground, with data under data/. Ctrl-C stops them.
 run: release
@@ -24,12 +53,39 @@ test: setup
 lint:
 	swift format lint --recursive --strict Sources Tests Package.swift
 
-# Binary and systemd unit.
+# Everything a host needs, under $(DESTDIR): as a user, `make release && sudo make install`. A
+# configuration that is there already stays.
 install: release
-	install -D -m 0755 .build/release/raftkvd $(DESTDIR)/usr/bin/raftkvd
-	install -D -m 0644 systemd/raftkvd@.service $(DESTDIR)/lib/systemd/system/raftkvd@.service
+	install -D -m 0755 -s $(BINARY) $(DESTDIR)$(PREFIX)/bin/raftkvd
+	install -d $(DESTDIR)$(UNITDIR) $(DESTDIR)$(ZSHDIR) $(DESTDIR)$(FISHDIR) \
+	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	for unit in raftkvd.service raftkvd@.service; do \
+	  sed -e 's|/usr/bin/|$(PREFIX)/bin/|; s|/etc/|$(SYSCONFDIR)/|' packaging/$$unit \
+	    > $(DESTDIR)$(UNITDIR)/$$unit; \
+	done
+	[ -e $(DESTDIR)$(SYSCONFDIR)/raftkvd/raftkvd.conf ] || \
+	  install -D -m 0644 packaging/raftkvd.conf $(DESTDIR)$(SYSCONFDIR)/raftkvd/raftkvd.conf
+	[ -e $(DESTDIR)$(SYSCONFDIR)/default/raftkvd ] || \
+	  install -D -m 0644 packaging/raftkvd.default $(DESTDIR)$(SYSCONFDIR)/default/raftkvd
+	install -D -m 0644 packaging/raftkvd.8 $(DESTDIR)$(PREFIX)/share/man/man8/raftkvd.8
+	install -D -m 0644 -t $(DESTDIR)$(DOCDIR) README.md docs/operations.md
+	install -D -m 0644 -t $(DESTDIR)$(DOCDIR)/examples \
+	  packaging/alerts.yml packaging/grafana-dashboard.json
+	$(BINARY) --generate-completion-script bash | sed 1d \
+	  > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/raftkvd
+	$(BINARY) --generate-completion-script zsh > $(DESTDIR)$(ZSHDIR)/_raftkvd
+	$(BINARY) --generate-completion-script fish > $(DESTDIR)$(FISHDIR)/raftkvd.fish
 
-# Beside etcd, Redis, nginx and a C server, interleaved; writes Benchmarks/results. FIGURES names some.
+# The Debian package, as .build/raftkvd_VERSION_ARCHITECTURE.deb.
+deb: setup-deb release
+	@scripts/make-deb
+
+# The package in clean systems of its own: scripts/test-package says what is tried. Needs root.
+test-package: setup-package-tests deb
+	scripts/test-package
+
+# Beside etcd, Redis, nginx and a C server, interleaved; writes Benchmarks/results. FIGURES names
+# some.
 bench: release
 	Benchmarks/install-peers
 	Benchmarks/run $(FIGURES)
