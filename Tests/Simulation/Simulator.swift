@@ -44,7 +44,7 @@ package struct Simulator {
   }
 
   package func run() -> Outcome {
-    CoverageMark.reset()
+    Marks.reset()
     makeCluster()
     if world.failure == nil { rage() }
     if world.failure == nil { healCore() }

@@ -37,11 +37,19 @@ enum CommandLineTool {
       for bug in PlantedBug.allCases { Output.say("\(bug) \(bug.trap) \(bug.sentence)") }
       exit(0)
     }
-    guard let name = options.plant else { return }
-    PlantedBug.active = PlantedBug.named(name[...])
-    guard PlantedBug.active == nil else { return }
-    Output.complain("raftkv-sim: there is no planted bug \(name); --plants lists them\n")
-    exit(64)
+    guard let names = options.plant else { return }
+    let bugs = bugs(names)
+    if options.count == nil { PlantedBug.active = bugs[0] }
+  }
+
+  /// Names with commas between them, or `all`.
+  private static func bugs(_ names: String) -> [PlantedBug] {
+    if names == "all" { return PlantedBug.allCases }
+    return names.split(separator: ",").map { name in
+      if let bug = PlantedBug.named(name) { return bug }
+      Output.complain("raftkv-sim: there is no planted bug \(name); --plants lists them\n")
+      exit(64)
+    }
   }
   #endif
 
@@ -54,7 +62,9 @@ enum CommandLineTool {
     if let path = options.regress {
       return try Campaign(options, seeds: readSeeds(path)).run()
     }
-    if options.plant != nil { return try Hunt(options).run() }
+    #if PLANTED_BUGS
+    if let names = options.plant { return try Hunt(options, bugs(names)).run() }
+    #endif
     return try Campaign(options, from: options.from, count: options.count ?? 0).run()
   }
 

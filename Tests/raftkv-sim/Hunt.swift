@@ -1,73 +1,73 @@
+#if PLANTED_BUGS
+import RaftKV
 import Simulation
 
-/// How many seeds it takes to find a planted bug.
+/// How many seeds it takes to find each of some planted bugs.
 ///
-/// A failure counts only where the same seed passes without the bug. Where the code as it is meant
-/// fails as well, something else was found, and it is said.
+/// Every seed is run as the code is meant first. If that fails, something else was found, and the seed
+/// says nothing about bugs. If it passes, it is run with each bug that is still alive and whose site it
+/// went through: with any other it would be the very same run. A failure then is a kill.
 final class Hunt {
   private let options: Options
-  private var unstarted: Range<UInt64>
-  private var seeds = 0
-  private var killer: SeedResult?
+  private var alive: [PlantedBug]
+  /// How many seeds went through the site of each bug.
+  private var reached: [Int]
   private let start = JobRunner.clock()
 
   /// Kinds of failures that say "not in time" instead of "wrong".
   private static let slow = ["liveness", "convergence", "calm", "hang"]
+  /// Seconds for one run.
+  private static let patience = 60.0
 
-  init(_ options: Options) {
+  init(_ options: Options, _ bugs: [PlantedBug]) {
     self.options = options
-    let (end, isTooFar) = options.from.addingReportingOverflow(options.count ?? 0)
-    unstarted = options.from..<(isTooFar ? .max : end)
+    alive = bugs
+    reached = Array(repeating: 0, count: PlantedBug.allCases.count)
   }
 
-  /// Returns whether the bug was found. The last line says so.
+  /// Returns whether all were found. Says of each bug what became of it, in a line.
   func run() throws -> Bool {
-    var runner = JobRunner(
-      command: CommandLineTool.workerCommand(options), jobs: options.jobs, patience: 120)
-    try runner.run(next: { nextSeed() }, take: { add($0) }, tick: {})
-    guard let killer, let failure = killer.failure else {
-      Output.say("survived seeds \(seeds)")
-      return false
+    var seeds = 0
+    while seeds < options.count ?? 0, !alive.isEmpty, !isTimeUp {
+      let seed = options.from + UInt64(seeds)
+      seeds += 1
+      let plain = try run(seed, nil)
+      if let failure = plain.failure {
+        Output.say("seed \(seed) fails without any bug: \(failure.description)")
+        continue
+      }
+      for bug in alive where plain.hasHit(markAt: Marks.position(ofSite: bug)) && !isTimeUp {
+        reached[bug.number] += 1
+        guard let failure = try run(seed, bug).failure else { continue }
+        if options.isSafetyOnly, Self.slow.contains(failure.kind) { continue }
+        alive.removeAll { $0 == bug }
+        let how = "\(failure.kind): \(failure.message)"
+        Output.say("killed \(bug) seed \(seed) seeds \(seeds) by \(how)")
+      }
     }
-    Output.say(
-      "killed seed \(killer.seed) seeds \(seeds) by \(failure.kind): \(failure.message)")
-    return true
-  }
-
-  private func nextSeed() -> [UInt64] {
-    if let limit = options.seconds, JobRunner.clock() - start > Double(limit) { return [] }
-    guard killer == nil, let seed = unstarted.popFirst() else { return [] }
-    return [seed]
-  }
-
-  private func add(_ result: SeedResult) {
-    seeds += 1
-    guard killer == nil, let failure = result.failure else { return }
-    if options.isSafetyOnly, Self.slow.contains(failure.kind) { return }
-    guard let plain = plainFailure(of: result.seed) else {
-      killer = result
-      return
+    for bug in alive {
+      Output.say("survived \(bug) seeds \(seeds) reached \(reached[bug.number])")
     }
-    Output.say("seed \(result.seed) fails without the bug as well: \(plain.description)")
+    return alive.isEmpty
   }
 
-  /// What the seed does without the bug; nil where it passes.
-  private func plainFailure(of seed: UInt64) -> SeedResult.Failure? {
-    var plain = options
-    plain.plant = nil
+  private var isTimeUp: Bool {
+    options.seconds.map { JobRunner.clock() - start > Double($0) } ?? false
+  }
+
+  private func run(_ seed: UInt64, _ bug: PlantedBug?) throws -> SeedResult {
+    var options = options
+    options.plant = bug.map { "\($0)" }
     var seeds = [seed]
-    var failure: SeedResult.Failure?
+    var result = SeedResult(seed: seed, failure: nil)
     var runner = JobRunner(
-      command: CommandLineTool.workerCommand(plain), jobs: 1, patience: 120)
-    do {
-      try runner.run(
-        next: {
-          defer { seeds = [] }
-          return seeds
-        }, take: { failure = $0.failure }, tick: {})
-    } catch {
-      return SeedResult.Failure(kind: "spawn", message: "\(error)")
-    }
-    return failure
+      command: CommandLineTool.workerCommand(options), jobs: 1, patience: Self.patience)
+    try runner.run(
+      next: {
+        defer { seeds = [] }
+        return seeds
+      }, take: { result = $0 }, tick: {})
+    return result
   }
 }
+#endif

@@ -22,7 +22,9 @@ struct Options {
     usage: raftkv-sim --seed S [--schedule FILE] [--trace] [--twice] [--shrink-seconds T]
            raftkv-sim --seeds N [--from S] [--jobs J] [--seconds T] [--twice] [--shrink-seconds T]
            raftkv-sim --regress FILE [--jobs J] [--twice] [--shrink-seconds T]
-           raftkv-sim --plant NAME --seed S | --plant NAME --seeds N | --plants
+           raftkv-sim --plant NAME --seed S
+           raftkv-sim --plant NAME[,NAME…] --seeds N [--from S] [--seconds T] [--safety]
+           raftkv-sim --plants
 
     --seed      runs one seed; a failure is shown as a timeline and cut down
     --schedule  only this much of the seed's run: what a failure was cut down to
@@ -30,7 +32,8 @@ struct Options {
     --seeds     runs N seeds from S in J processes, beginning no more after T seconds
     --regress   runs the seeds in FILE, one a line, # for comments
     --twice     each seed twice: the two traces must be the same
-    --plant     with this bug (in a build with -D PLANTED_BUGS): how many seeds until it is found
+    --plant     with this bug, in a build with -D PLANTED_BUGS; of several, or `all`: how many seeds
+                it takes to find each
     --safety    with --plant: what is late does not count, only what is wrong
     --plants    lists the bugs: name, trap, what is wrong
 

@@ -37,10 +37,10 @@ package final class KeyValueStore {
     let command = try Command(decoding: payload)
     state.appliedIndex = index  // first: the observer may ask (B17)
     if command.clock < state.clock { CoverageMark.hit(.clockBehind) }
-    state.clock = max(state.clock, command.clock)
     #if PLANTED_BUGS
-    if PlantedBug.clockFollowsProposer.isActive { state.clock = command.clock }
+    if command.clock < state.clock, PlantedBug.clockFollowsProposer.isActive { state.clock = 0 }
     #endif
+    state.clock = max(state.clock, command.clock)
     let result: ApplyResult
     switch command.kind {
     case .put:
@@ -69,7 +69,7 @@ package final class KeyValueStore {
     dismantler.take(self.state.map)
     self.state = state
     #if PLANTED_BUGS
-    if PlantedBug.tombstonesNotInstalled.isActive {
+    if state.tombstones.count > 0, PlantedBug.tombstonesNotInstalled.isActive {
       self.state.tombstones = Tombstones(horizon: state.tombstones.horizon)
     }
     #endif

@@ -11,7 +11,7 @@ package struct Quorum: Equatable, Sendable {
 
   package var size: Int {
     #if PLANTED_BUGS
-    if PlantedBug.halfIsMajority.isActive { return (voters.count + 1) / 2 }
+    if voters.count % 2 == 0, PlantedBug.halfIsMajority.isActive { return voters.count / 2 }
     #endif
     return voters.count / 2 + 1
   }

@@ -42,7 +42,7 @@ extension Raft {
     }
     #if PLANTED_BUGS
     let isSteppingDown = self.role != .follower && role == .follower
-    if PlantedBug.voteClearedOnStepDown.isActive, isSteppingDown { votedFor = .none }
+    if isSteppingDown, PlantedBug.voteClearedOnStepDown.isActive { votedFor = .none }
     #endif
     votes.removeAll(keepingCapacity: true)
     // A follower that merely learns of a new term goes on waiting: a node with an old log that
@@ -171,7 +171,7 @@ extension Raft {
     }
     #if PLANTED_BUGS
     for learner in configuration.members
-    where PlantedBug.learnersVote.isActive && learner.role == .learner {
+    where learner.role == .learner && PlantedBug.learnersVote.isActive {
       send(.voteRequest(request), to: learner.id, term: term)
     }
     #endif
@@ -190,7 +190,7 @@ extension Raft {
     let votes = votes
     #if PLANTED_BUGS
     let granted = votes.reduce(0) { $0 + ($1.granted ? 1 : 0) }
-    if PlantedBug.learnersVote.isActive, role == .candidate, granted >= configuration.quorum {
+    if role == .candidate, granted >= configuration.quorum, PlantedBug.learnersVote.isActive {
       return becomeLeader(at: now, into: &effects)
     }
     #endif
@@ -292,24 +292,30 @@ extension Raft {
   private func isUpToDate(_ request: VoteRequest) -> Bool {
     let last = outline.lastEntry
     let theirs = request.lastEntry
+    let isBehind =
+      theirs.term < last.term || (theirs.term == last.term && theirs.index < last.index)
+    if isBehind, theirs.index > last.index { CoverageMark.hit(.longerLogIsOlder) }
     #if PLANTED_BUGS
-    if PlantedBug.upToDateByTermAlone.isActive { return theirs.term >= last.term }
-    if PlantedBug.upToDateByIndexAlone.isActive { return theirs.index >= last.index }
-    if PlantedBug.transferSkipsLogCheck.isActive, request.isTransfer { return true }
+    if isBehind, theirs.term == last.term, PlantedBug.upToDateByTermAlone.isActive { return true }
+    if isBehind, theirs.index >= last.index, PlantedBug.upToDateByIndexAlone.isActive {
+      return true
+    }
+    if isBehind, request.isTransfer, PlantedBug.transferSkipsLogCheck.isActive { return true }
     #endif
-    if theirs.term < last.term, theirs.index > last.index { CoverageMark.hit(.longerLogIsOlder) }
-    return theirs.term > last.term || (theirs.term == last.term && theirs.index >= last.index)
+    return !isBehind
   }
 
   /// Whether a leader is known to live: we lead with a quorum's ear, or heard one within the
   /// shortest election timeout.
   package func hearsLeader(at now: Instant) -> Bool {
     if role == .leader { return true }
+    guard let lastLeaderContact, now - lastLeaderContact < parameters.electionTimeout else {
+      return false
+    }
     #if PLANTED_BUGS
     if PlantedBug.noStickiness.isActive { return false }
     #endif
-    guard let lastLeaderContact else { return false }
-    return now - lastLeaderContact < parameters.electionTimeout
+    return true
   }
 
   /// Votes count for the phase and term they were asked in, and for no other (A6).
@@ -322,7 +328,7 @@ extension Raft {
       return become(.follower, in: term, because: .higherTerm, at: now, into: &effects)
     }
     #if PLANTED_BUGS
-    if PlantedBug.preVoteCountsAsVote.isActive, role == .candidate, isPreVoteGrant {
+    if role == .candidate, isPreVoteGrant, PlantedBug.preVoteCountsAsVote.isActive {
       return note(reply, from: voter, at: now, into: &effects)
     }
     #endif
@@ -331,7 +337,8 @@ extension Raft {
       guard term == currentTerm.next || !reply.granted else { return }
     case (.candidate, .vote):
       #if PLANTED_BUGS
-      if PlantedBug.oldVoteReplyCounts.isActive, reply.granted { break }
+      let isOldVote = term < currentTerm && reply.granted
+      if isOldVote, PlantedBug.oldVoteReplyCounts.isActive { break }
       #endif
       guard term == currentTerm else { return CoverageMark.hit(.voteOfOldTerm) }
     default:

@@ -11,8 +11,10 @@ extension Raft {
       #if PLANTED_BUGS
       let confirmedBefore = leadership!.confirmedRound
       defer {
-        if PlantedBug.leaseFromReceipt.isActive, leadership?.confirmedRound != confirmedBefore {
-          leadership?.confirmedAt = now
+        if let confirmed = leadership?.confirmedRound, confirmed != confirmedBefore,
+          PlantedBug.leaseFromReceipt.isActive
+        {
+          leadership!.confirmedAt = now
         }
       }
       #endif
@@ -25,8 +27,9 @@ extension Raft {
     if let ticket = logToWrite() { effects.logWrite = ticket }
     // Nothing that speaks of a term or a vote leaves before it is durable (A1).
     #if PLANTED_BUGS
-    if PlantedBug.voteBeforeDurable.isActive && role == .follower
-      || PlantedBug.candidacyBeforeDurable.isActive && role == .candidate
+    let isHolding = !isHardStateDurable && !outbox.isEmpty
+    if isHolding && role == .follower && PlantedBug.voteBeforeDurable.isActive
+      || isHolding && role == .candidate && PlantedBug.candidacyBeforeDurable.isActive
     {
       effects.messages.append(contentsOf: outbox)
       outbox.removeAll(keepingCapacity: true)

@@ -12,8 +12,8 @@ extension Raft {
     #if PLANTED_BUGS
     let isKnown =
       outline.contains(previous)
-      || PlantedBug.previousByIndexAlone.isActive && previous.index <= lastIndex
-    if PlantedBug.refusalCommits.isActive, !isKnown {
+      || previous.index <= lastIndex && PlantedBug.previousByIndexAlone.isActive
+    if !isKnown, request.leaderCommit > commitIndex, PlantedBug.refusalCommits.isActive {
       commitIndex = max(commitIndex, min(request.leaderCommit, lastIndex))
     }
     #else
@@ -30,7 +30,8 @@ extension Raft {
     }
     if count > 0, first == count { CoverageMark.hit(.appendKnownAlready) }
     #if PLANTED_BUGS
-    if PlantedBug.truncatesAlways.isActive, previous.index >= commitIndex { first = skipped }
+    let isBeyondCommit = previous.index >= commitIndex && first > skipped
+    if isBeyondCommit, PlantedBug.truncatesAlways.isActive { first = skipped }
     #endif
     if first < count {
       // The last of the room is for what keeps the cluster going.
@@ -48,7 +49,7 @@ extension Raft {
     if request.leaderCommit > last { CoverageMark.hit(.commitBeyondMessage) }
     commitIndex = max(commitIndex, min(request.leaderCommit, last))
     #if PLANTED_BUGS
-    if PlantedBug.commitUnchecked.isActive {
+    if min(request.leaderCommit, lastIndex) > last, PlantedBug.commitUnchecked.isActive {
       commitIndex = max(commitIndex, min(request.leaderCommit, lastIndex))
     }
     #endif
@@ -106,9 +107,9 @@ extension Raft {
     guard owesAcknowledgement, leader != .none, leader != id else { return }
     #if PLANTED_BUGS
     let match =
-      PlantedBug.acknowledgesOwnLast.isActive
+      verifiedIndex < persistedIndex && PlantedBug.acknowledgesOwnLast.isActive
       ? persistedIndex
-      : PlantedBug.acknowledgesUnsynced.isActive
+      : verifiedIndex > persistedIndex && PlantedBug.acknowledgesUnsynced.isActive
         ? verifiedIndex : min(verifiedIndex, persistedIndex)
     #else
     let match = min(verifiedIndex, persistedIndex)

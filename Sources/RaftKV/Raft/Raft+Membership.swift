@@ -61,10 +61,10 @@ extension Raft {
   /// The configuration in force is another: appended, truncated or installed.
   mutating func didChangeConfiguration(into effects: inout Effects) {
     effects.notices.append(.configurationChanged(configurations.currentIndex))
-    #if PLANTED_BUGS
-    if PlantedBug.readdedStaysRemoved.isActive { return }
-    #endif
     if let removedBy, let since = configuration.member(id)?.memberSince, since > removedBy {
+      #if PLANTED_BUGS
+      if PlantedBug.readdedStaysRemoved.isActive { return }
+      #endif
       CoverageMark.hit(.removedAndBack)
       self.removedBy = nil  // Added again as it is: its data is intact (D8).
     }
@@ -81,7 +81,10 @@ extension Raft {
   /// which it has committed, lacks the other (D7).
   mutating func tellRemoved(_ peer: NodeID) {
     #if PLANTED_BUGS
-    if PlantedBug.removalSaidTooEarly.isActive, role == .leader, !configuration.contains(peer) {
+    let isEarly = !hasCommittedInTerm || configurations.currentIndex > commitIndex
+    if role == .leader, !configuration.contains(peer), isEarly,
+      PlantedBug.removalSaidTooEarly.isActive
+    {
       return send(.removed(by: configurations.currentIndex), to: peer)
     }
     #endif

@@ -26,9 +26,7 @@ extension Raft {
       logWrites.removeFirst()
       persistedIndex = max(persistedIndex, write.lastIndex)
       #if PLANTED_BUGS
-      if PlantedBug.oldWriteCountsForNew.isActive || PlantedBug.installForgetsWrites.isActive {
-        persistedIndex = min(persistedIndex, lastIndex)
-      }
+      persistedIndex = min(persistedIndex, lastIndex)
       #endif
     }
     precondition(persistedIndex <= lastIndex, "durable beyond the log")
@@ -44,7 +42,8 @@ extension Raft {
   /// A ticket for all edits so far, unless the term they belong to is not durable yet.
   mutating func logToWrite() -> UInt64? {
     #if PLANTED_BUGS
-    let mayWrite = isHardStateDurable || PlantedBug.logBeforeTerm.isActive
+    let mayWrite =
+      isHardStateDurable || hasUnwrittenEdits && PlantedBug.logBeforeTerm.isActive
     #else
     let mayWrite = isHardStateDurable
     #endif
@@ -63,7 +62,8 @@ extension Raft {
     persistedIndex = min(persistedIndex, index)
     for position in logWrites.indices {
       #if PLANTED_BUGS
-      if PlantedBug.oldWriteCountsForNew.isActive { break }
+      let isCut = logWrites[position].lastIndex > index
+      if isCut, PlantedBug.oldWriteCountsForNew.isActive { break }
       #endif
       if logWrites[position].lastIndex > index { CoverageMark.hit(.writeTruncatedInFlight) }
       logWrites[position].lastIndex = min(logWrites[position].lastIndex, index)
@@ -72,7 +72,8 @@ extension Raft {
     effects.logEdits.append(.truncate(after: outline.lastEntry))
     hasUnwrittenEdits = true
     #if PLANTED_BUGS
-    if PlantedBug.configurationNotRolledBack.isActive { return }
+    let isConfigurationCut = configurations.currentIndex > index
+    if isConfigurationCut, PlantedBug.configurationNotRolledBack.isActive { return }
     #endif
     guard configurations.truncate(after: index) else { return }
     CoverageMark.hit(.configurationTakenBack)

@@ -6,7 +6,7 @@ extension Raft {
   package mutating func requestRead() throws(Refusal) -> UInt64 {
     guard role == .leader else { throw .notLeader }
     #if PLANTED_BUGS
-    if PlantedBug.readJoinsOldRound.isActive, let last = leadership!.pendingReads.last {
+    if let last = leadership!.pendingReads.last, PlantedBug.readJoinsOldRound.isActive {
       return last.through
     }
     #endif

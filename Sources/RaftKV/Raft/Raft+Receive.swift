@@ -6,8 +6,9 @@ extension Raft {
     // A message for another life of this node, or an echo of our own, is none of ours (B15).
     guard envelope.to == id, envelope.from != id else { return }
     #if PLANTED_BUGS
-    if PlantedBug.staleTimeoutNow.isActive, envelope.message == .timeoutNow, role == .follower,
-      mayCampaign
+    if envelope.message == .timeoutNow, role == .follower, mayCampaign,
+      envelope.from != leader || envelope.term != currentTerm,
+      PlantedBug.staleTimeoutNow.isActive
     {
       return campaign(isTransfer: true, at: now, into: &effects)
     }
@@ -22,8 +23,8 @@ extension Raft {
     default: break
     }
     #if PLANTED_BUGS
-    if PlantedBug.oldTermAckCounts.isActive, role == .leader, envelope.term < currentTerm,
-      case .appendReply = envelope.message
+    if role == .leader, envelope.term < currentTerm, case .appendReply = envelope.message,
+      PlantedBug.oldTermAckCounts.isActive
     {
       return receiveAsLeader(envelope, at: now, into: &effects)
     }

@@ -21,17 +21,21 @@ extension Raft {
     guard let leadership else { throw .notLeader }
     #if PLANTED_BUGS
     let mayAppend = leadership.transfer == nil || PlantedBug.transferRefusesAppended.isActive
-    let limit = PlantedBug.noUncommittedLimit.isActive ? .max : parameters.uncommittedBytes
     #else
     let mayAppend = leadership.transfer == nil
-    let limit = parameters.uncommittedBytes
     #endif
     guard mayAppend else {
       CoverageMark.hit(.proposedDuringTransfer)
       throw .transferring
     }
     let uncommitted = outline.bytes(after: commitIndex, through: lastIndex)
-    guard uncommitted == 0 || uncommitted + size <= limit else {
+    let isTooMuch = uncommitted > 0 && uncommitted + size > parameters.uncommittedBytes
+    #if PLANTED_BUGS
+    let isRefused = isTooMuch && !PlantedBug.noUncommittedLimit.isActive
+    #else
+    let isRefused = isTooMuch
+    #endif
+    if isRefused {
       CoverageMark.hit(.tooMuchUncommitted)
       throw .overloaded
     }
@@ -120,7 +124,7 @@ extension Raft {
     }
     if hint.index < outline.base.index { CoverageMark.hit(.refusalBelowBase) }
     #if PLANTED_BUGS
-    if PlantedBug.probeStopsAtBase.isActive, hint.index <= outline.base.index {
+    if hint.index <= outline.base.index, PlantedBug.probeStopsAtBase.isActive {
       return leadership!.progress[peer].probe(after: outline.base.index)
     }
     #endif
@@ -148,16 +152,18 @@ extension Raft {
     case .replicate:
       #if PLANTED_BUGS
       let sent = leadership!.progress[peer].nextIndex.previous
-      if PlantedBug.heartbeatAcknowledges.isActive {
+      if sent > leadership!.progress[peer].matchIndex, PlantedBug.heartbeatAcknowledges.isActive {
         return didMatch(sent, peer, at: now, into: &effects)
       }
-      if PlantedBug.gapNeverSeen.isActive { return }
       #endif
       // Likewise for entries in flight: an empty AppendEntries behind them shows a gap, if there is
       // one. If they were compacted in this very turn, its end begins a snapshot.
       guard leadership!.progress[peer].matchIndex < lastIndex,
         leadership!.progress[peer].nextIndex > outline.base.index
       else { return }
+      #if PLANTED_BUGS
+      if PlantedBug.gapNeverSeen.isActive { return }
+      #endif
       CoverageMark.hit(.gapProbed)
       sendEntries(to: peer, through: leadership!.progress[peer].nextIndex.previous)
     case .snapshot(let snapshot):
@@ -171,9 +177,13 @@ extension Raft {
   /// == currentTerm: set commitIndex = N" (Figure 2).
   mutating func advanceCommitIndex(at now: Instant, into effects: inout Effects) {
     #if PLANTED_BUGS
-    let ownIndex = PlantedBug.leaderCountsUnsynced.isActive ? lastIndex : persistedIndex
+    let isBehind = persistedIndex < lastIndex
+    let ownIndex =
+      isBehind && PlantedBug.leaderCountsUnsynced.isActive ? lastIndex : persistedIndex
+    let hasLearners = configuration.voterCount < configuration.members.count
     let counted =
-      PlantedBug.learnersCount.isActive ? configuration.members.map(\.id) : configuration.voters
+      hasLearners && PlantedBug.learnersCount.isActive
+      ? configuration.members.map(\.id) : configuration.voters
     #else
     let ownIndex = persistedIndex
     let counted = configuration.voters

@@ -70,14 +70,14 @@ extension Raft {
   mutating func retrySnapshot(
     _ snapshot: Progress.SnapshotProgress, to peer: Int, at now: Instant
   ) {
-    #if PLANTED_BUGS
-    if PlantedBug.chunkNeverRepeated.isActive { return }
-    #endif
     if snapshot.offset == snapshot.total {
       // It has every byte and answers heartbeats: it is checking and installing them.
       leadership!.progress[peer].catchUp.lastProgress = now
     }
     if let sentAt = snapshot.sentAt, now - sentAt > parameters.electionTimeout * 2 {
+      #if PLANTED_BUGS
+      if PlantedBug.chunkNeverRepeated.isActive { return }
+      #endif
       CoverageMark.hit(.chunkRepeated)
       leadership!.progress[peer].updateSnapshot { $0.sentAt = nil }
     }
@@ -130,8 +130,9 @@ extension Raft {
   /// agree, and the commit index moves with it: what a snapshot holds is committed (F3).
   private mutating func covers(_ entry: EntryID) -> Bool {
     #if PLANTED_BUGS
-    if PlantedBug.installDropsSuffix.isActive, entry.index > commitIndex { return false }
-    if PlantedBug.installMovesBack.isActive, entry.index < commitIndex { return false }
+    let isAhead = entry.index > commitIndex && outline.contains(entry)
+    if isAhead, PlantedBug.installDropsSuffix.isActive { return false }
+    if entry.index < commitIndex, PlantedBug.installMovesBack.isActive { return false }
     #endif
     guard entry.index <= commitIndex || outline.contains(entry) else { return false }
     if entry.index > commitIndex { CoverageMark.hit(.snapshotCommitsLog) }

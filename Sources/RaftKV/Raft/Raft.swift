@@ -149,7 +149,8 @@ package struct Raft: ~Copyable {
     for header in recovered.entries {
       outline.append(term: header.term, size: Int(header.size))
       #if PLANTED_BUGS
-      if PlantedBug.configurationForgottenAtStart.isActive { continue }
+      let isConfiguration = header.configuration != nil
+      if isConfiguration, PlantedBug.configurationForgottenAtStart.isActive { continue }
       #endif
       // The kept tail may reach back before the snapshot; its older configurations are history.
       if let configuration = header.configuration, outline.lastIndex > configurations.currentIndex {
@@ -181,7 +182,7 @@ package struct Raft: ~Copyable {
   /// Entries up to here are committed and on our own disk: apply them, in order.
   package var applicableIndex: LogIndex {
     #if PLANTED_BUGS
-    if PlantedBug.appliesUncommitted.isActive { return lastIndex }
+    if commitIndex < lastIndex, PlantedBug.appliesUncommitted.isActive { return lastIndex }
     #endif
     return min(commitIndex, persistedIndex)
   }

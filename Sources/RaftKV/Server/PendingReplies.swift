@@ -82,11 +82,11 @@ struct PendingReads: ~Copyable {
   /// Whether the oldest read may be answered from state that has applied `appliedIndex`.
   func isReady(appliedIndex: LogIndex) -> Bool {
     guard let first = items.first else { return false }
-    #if PLANTED_BUGS
-    if PlantedBug.readBeforeApply.isActive { return first.ticket <= confirmed.through }
-    #endif
     guard first.ticket <= confirmed.through else { return false }
     if appliedIndex < confirmed.readIndex { CoverageMark.hit(.readWaitsForApply) }
+    #if PLANTED_BUGS
+    if appliedIndex < confirmed.readIndex, PlantedBug.readBeforeApply.isActive { return true }
+    #endif
     return appliedIndex >= confirmed.readIndex
   }
 
@@ -103,7 +103,7 @@ struct PendingReads: ~Copyable {
     items.removeAll(keepingCapacity: true)
     keys.clear()
     #if PLANTED_BUGS
-    if PlantedBug.ticketsOutliveTerm.isActive { return }
+    if confirmed.through > 0, PlantedBug.ticketsOutliveTerm.isActive { return }
     #endif
     confirmed = (0, .zero)
   }

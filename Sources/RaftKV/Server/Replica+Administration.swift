@@ -287,7 +287,8 @@ extension Replica {
   /// has them recorded; that may be us, later.
   func noteAddresses(of peer: NodeID, _ hello: Hello) {
     #if PLANTED_BUGS
-    if PlantedBug.movesUnrecorded.isActive { return }
+    let isNews = raft.configuration.member(peer)?.raftAddress != hello.raftAddress
+    if isNews, PlantedBug.movesUnrecorded.isActive { return }
     #endif
     guard raft.configuration.contains(peer), HostPort(hello.raftAddress) != nil,
       HostPort(hello.httpAddress) != nil

@@ -3,7 +3,7 @@
 extension Replica: RequestHandler {
   package func handle(_ request: ClientRequest, token: RequestToken) -> Disposition {
     #if PLANTED_BUGS
-    if PlantedBug.clockCached.isActive, case .get = request {} else { now = clock() }
+    if case .get = request, PlantedBug.clockCached.isActive {} else { now = clock() }
     #else
     now = clock()
     #endif
@@ -51,7 +51,7 @@ extension Replica: RequestHandler {
     let lastContact =
       raft.role == .leader ? 0 : raft.lastLeaderContact.map { (now - $0).milliseconds }
     #if PLANTED_BUGS
-    if PlantedBug.staleIndexAhead.isActive {
+    if raft.commitIndex > appliedIndex, PlantedBug.staleIndexAhead.isActive {
       return Staleness(lastContact: lastContact, appliedIndex: raft.commitIndex)
     }
     #endif
@@ -105,8 +105,8 @@ extension Replica: RequestHandler {
       let kind: EntryKind = isDelete ? .reclaim : .command
       log.append(EntryRecord(kind: kind, id: id, payload: command.readable))
       #if PLANTED_BUGS
-      if PlantedBug.fullDiskRefusesAppended.isActive, log.isFull { return .reply(.diskFull) }
-      if PlantedBug.transferRefusesAppended.isActive, isTransferring { return .reply(.noLeader) }
+      if log.isFull, PlantedBug.fullDiskRefusesAppended.isActive { return .reply(.diskFull) }
+      if isTransferring, PlantedBug.transferRefusesAppended.isActive { return .reply(.noLeader) }
       if PlantedBug.replyAtAppend.isActive { return .reply(.written(id.index)) }
       #endif
       writes.append(
@@ -151,7 +151,8 @@ extension Replica: RequestHandler {
   func hold() -> Disposition? {
     let start = leaderlessSince ?? now
     #if PLANTED_BUGS
-    let limit = PlantedBug.heldUnbounded.isActive ? .max : settings.maximumHeld
+    let isOver = heldCount >= settings.maximumHeld
+    let limit = isOver && PlantedBug.heldUnbounded.isActive ? .max : settings.maximumHeld
     #else
     let limit = settings.maximumHeld
     #endif

@@ -68,7 +68,8 @@ extension Replica {
     if raft.storage == .full { nextSnapshotAttempt = now + settings.snapshotRetry }
     let lastEntry = EntryID(index: appliedIndex, term: raft.outline.term(at: appliedIndex)!)
     #if PLANTED_BUGS
-    let isNewest = PlantedBug.snapshotHasNewestConfiguration.isActive
+    let isBehind = raft.configurations.currentIndex > appliedIndex
+    let isNewest = isBehind && PlantedBug.snapshotHasNewestConfiguration.isActive
     let item = ConfigurationHistory.Item(
       index: raft.configurations.item(at: appliedIndex).index,
       configuration: isNewest

@@ -74,7 +74,8 @@ extension Replica {
     // Far too late: the process stood still, and one poll may not have read all that waits.
     let lateness = now - raft.deadline
     #if PLANTED_BUGS
-    if PlantedBug.stallNotExcused.isActive { hasExcusedStall = true }
+    let isLate = lateness > settings.parameters.electionTimeout / 2
+    if isLate, PlantedBug.stallNotExcused.isActive { hasExcusedStall = true }
     #endif
     if lateness > settings.parameters.electionTimeout / 2, !hasExcusedStall {
       hasExcusedStall = true
@@ -96,10 +97,10 @@ extension Replica {
   }
 
   private func judgeDisk() {
-    #if PLANTED_BUGS
-    if PlantedBug.hungDiskLeads.isActive { return }
-    #endif
     let isHung = oldestDiskWrite.map { now - $0 >= hungAfter } ?? false
+    #if PLANTED_BUGS
+    if isHung, PlantedBug.hungDiskLeads.isActive { return }
+    #endif
     let health: Raft.StorageHealth = isHung ? .hung : log.isFull ? .full : .healthy
     if health != raft.storage {
       CoverageMark.hit(health == .hung ? .diskHangs : health == .full ? .diskIsFull : .diskRecovers)
@@ -229,10 +230,10 @@ extension Replica {
     if !writes.isEmpty { CoverageMark.hit(.writesLostLeader) }
     if !reads.isEmpty { CoverageMark.hit(.readsLostLeader) }
     #if PLANTED_BUGS
-    if PlantedBug.waitersOutliveTerm.isActive { return }
-    let isRefused = PlantedBug.lostWritesRefused.isActive
+    if !writes.isEmpty, PlantedBug.waitersOutliveTerm.isActive { return }
+    let isRefused = !writes.isEmpty && PlantedBug.lostWritesRefused.isActive
     for item in isRefused ? writes.removeAll() : [] { replies.reply(.noLeader, to: item.token) }
-    while PlantedBug.deposedServesReads.isActive, !reads.isEmpty {
+    while !reads.isEmpty, PlantedBug.deposedServesReads.isActive {
       reads.removeFirst { token, key in replies.reply(read(key), to: token) }
     }
     #endif

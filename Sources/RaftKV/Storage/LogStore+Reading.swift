@@ -103,13 +103,16 @@ extension LogStore {
   private func isIntact(
     _ batch: UnsafeRawBufferPointer, extent: LogContents.Extent, seed: UInt32
   ) -> Bool {
-    #if PLANTED_BUGS
-    if PlantedBug.ownLogReadUnchecked.isActive { return true }
-    #endif
-    guard let (header, _) = BatchHeader.decode(batch, seed: seed), header.length == batch.count
-    else { return false }
     let records = UnsafeRawBufferPointer(rebasing: batch[BatchHeader.size...])
-    return CRC32C.checksum(records) == header.recordsChecksum
+    guard let (header, _) = BatchHeader.decode(batch, seed: seed), header.length == batch.count,
+      CRC32C.checksum(records) == header.recordsChecksum
+    else {
+      #if PLANTED_BUGS
+      if PlantedBug.ownLogReadUnchecked.isActive { return true }
+      #endif
+      return false
+    }
+    return true
   }
 
   /// The stretch of `batch` that holds the entries asked for; nil if it does not.

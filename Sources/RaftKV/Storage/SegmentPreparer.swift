@@ -59,7 +59,7 @@ final class SegmentPreparer<D: Disk> {
   /// Space may have come back: do not wait for the next attempt.
   func expectSpace() {
     #if PLANTED_BUGS
-    if PlantedBug.spaceNeverSought.isActive { return }
+    if retryDeadline != nil, PlantedBug.spaceNeverSought.isActive { return }
     #endif
     retryDeadline = nil
   }

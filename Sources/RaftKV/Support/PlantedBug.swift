@@ -48,8 +48,25 @@ package enum PlantedBug: CaseIterable, Sendable {
     allCases.first { "\($0)" == name }
   }
 
+  /// The bugs that would have struck since this was emptied, one bit for each: their sites ask
+  /// `isActive` last. A seed in which a bug's site is not reached need not be run with it.
+  private nonisolated(unsafe) static var reached: (UInt64, UInt64) = (0, 0)
+
+  package static func reset() { reached = (0, 0) }
+  package var isReached: Bool {
+    let bits = number < 64 ? Self.reached.0 : Self.reached.1
+    return bits & 1 << UInt64(number % 64) != 0
+  }
+  /// Its position in `allCases`.
+  package var number: Int { Int(unsafeBitCast(self, to: UInt8.self)) }
+
+  /// To be asked last, where all else is as the bug needs it.
   @inline(__always)
-  var isActive: Bool { Self.active == self }
+  var isActive: Bool {
+    let bit: UInt64 = 1 << UInt64(number % 64)
+    if number < 64 { Self.reached.0 |= bit } else { Self.reached.1 |= bit }
+    return Self.active == self
+  }
 
   /// The rule that it breaks: a letter, the chapter, and a number.
   package var trap: String { String(story.prefix { $0 != " " }) }
