@@ -25,7 +25,7 @@ final class Hunt {
     reached = Array(repeating: 0, count: PlantedBug.allCases.count)
   }
 
-  /// Returns whether all were found. Says of each bug what became of it, in a line.
+  /// Returns whether none survived. Says of each bug what became of it, in a line.
   func run() throws -> Bool {
     var seeds = 0
     while seeds < options.count ?? 0, !alive.isEmpty, !isTimeUp {
@@ -45,10 +45,11 @@ final class Hunt {
         Output.say("killed \(bug) seed \(seed) seeds \(seeds) by \(how)")
       }
     }
+    let fate = isTimeUp ? "unfinished" : "survived"
     for bug in alive {
-      Output.say("survived \(bug) seeds \(seeds) reached \(reached[bug.number])")
+      Output.say("\(fate) \(bug) seeds \(seeds) reached \(reached[bug.number])")
     }
-    return alive.isEmpty
+    return alive.isEmpty || isTimeUp
   }
 
   private var isTimeUp: Bool {
