@@ -1,6 +1,6 @@
 # Two commands set everything up: `make run` and `make test`.
 .PHONY: run test lint release install deb test-package setup setup-deb \
-  setup-package-tests bench soak
+  setup-package-tests bench soak sim
 
 PREFIX ?= /usr/local
 SYSCONFDIR ?= /etc
@@ -49,6 +49,18 @@ run: release
 test: setup
 	swift build --build-tests
 	swift test --skip-build
+
+# The simulator: every failure there ever was, then SEEDS others from FROM, in JOBS processes; and a few
+# that must take the same course in debug and in release.
+SEEDS ?= 500
+FROM ?= 1
+JOBS ?= $(shell nproc)
+sim: setup
+	swift build --product raftkv-sim
+	swift build -c release --product raftkv-sim
+	.build/release/raftkv-sim --regress Tests/regress.txt --jobs $(JOBS)
+	.build/release/raftkv-sim --seeds $(SEEDS) --from $(FROM) --jobs $(JOBS)
+	scripts/same-trace 1 2 3
 
 lint:
 	swift format lint --recursive --strict Sources Tests Package.swift

@@ -38,7 +38,9 @@ final class Campaign {
     var runner = JobRunner(command: CommandLineTool.workerCommand(options), jobs: options.jobs)
     try runner.run(next: { nextSeeds() }, take: { add($0) }, tick: { reportIfDue() })
     let missing = zip(Marks.names, hits).filter { !$0.1 }.map(\.0)
-    if !missing.isEmpty { Output.say("marks never hit: " + missing.joined(separator: " ")) }
+    if options.regress == nil, !missing.isEmpty {
+      Output.say("marks never hit: " + missing.joined(separator: " "))
+    }
     Output.say(progress)
     guard !failures.isEmpty else { return true }
     // One is explained; the others may well be the same.
