@@ -56,6 +56,8 @@ final class LiedToNode {
   }
 
   deinit {
+    // What is under way holds the log, which holds the disk.
+    disk.crash()
     replica.transport = nil
     replica.replies = nil
   }

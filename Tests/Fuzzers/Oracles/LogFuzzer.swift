@@ -12,6 +12,7 @@ package enum LogFuzzer: Fuzzer {
   package static func judge(_ input: [UInt8]) throws {
     var script = Script(input)
     let disk = disk(Int(script.byte()))
+    defer { disk.crash() }  // What is under way holds the log, which holds the disk.
     let snapshot = EntryID(index: LogIndex(script.number()), term: Term(script.number()))
     while !script.isAtEnd { damage(disk, &script) }
     let before = image(of: disk)
