@@ -1,5 +1,6 @@
 /// The sites and actions of a binary built with `-DFAILPOINTS` (`Support/Failpoint.swift`), dealt
-/// like cards: every combination comes before any comes again.
+/// like cards: every combination comes before any comes again, and those that no node has passed
+/// come first.
 final class Failpoints {
   private static let sites = [
     "append-write", "hard-state-write", "send", "apply", "snapshot-write", "rename",
@@ -39,9 +40,9 @@ final class Failpoints {
 
   /// For the environment variable of one start.
   func draw(_ random: inout Seeded) -> String {
-    if deck.isEmpty { deck = all.shuffled(using: &random) }
+    if deck.isEmpty { deck = (missing.isEmpty ? all : missing).shuffled(using: &random) }
     let card = deck.removeLast()
-    let count = 1 + random.below(Self.frequent.contains(card.site) ? 300 : 3)
+    let count = 1 + random.below(Self.frequent.contains(card.site) ? 200 : 2)
     let delay = 50 + random.below(700)
     let action = card.action == "delay" ? "delay:\(delay)ms" : card.action
     return "\(card.moment)-\(card.site)=\(action)@\(count)"

@@ -70,7 +70,7 @@ struct Options {
   var flags: [String] {
     [
       "-heartbeat", "\(max(electionTimeout / 6, 1))ms", "-election-timeout",
-      "\(electionTimeout)ms", "-snapshot-entries", "300", "-snapshot-bytes", "64KiB",
+      "\(electionTimeout)ms", "-snapshot-entries", "100", "-snapshot-bytes", "16KiB",
     ]
   }
 
