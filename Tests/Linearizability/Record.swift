@@ -54,3 +54,20 @@ package struct Record: Sendable {
     if case .get = kind { false } else { true }
   }
 }
+
+extension Record: CustomStringConvertible {
+  /// `client 3 get consistent of key 2 → 17 @166, at 12000 ... 12250 µs`
+  package var description: String {
+    let what =
+      switch kind {
+      case .put(let value): "put \(value) to key \(key)"
+      case .delete: "delete key \(key)" + (found.map { $0 ? " → found" : " → none" } ?? "")
+      case .get(let level):
+        "get \(level.rawValue) of key \(key) → \(value.map(String.init) ?? "nothing")"
+      }
+    let place = index.map { " @\($0)" } ?? ""
+    let state = applied.map { ", applied \($0), node \(node), life \(life ?? 0)" } ?? ""
+    let times = "\(called / 1_000) ... \(returned.map { String($0 / 1_000) } ?? "?") µs"
+    return "client \(client) \(what)\(place)\(state), at \(times)"
+  }
+}
