@@ -106,6 +106,11 @@ struct Flags: ParsableArguments {
     completion: .list(LogStyle.allCases.map(\.rawValue)))
   var logFormat: String?
 
+  @Flag(
+    name: .either("access-log"),
+    help: "Log a line for each answered request: method, target, status; never a value.")
+  var accessLog = false
+
   var texts: [Setting: String] {
     let given: [(Setting, String?)] = [
       (.id, id), (.raddr, raddr), (.haddr, haddr), (.advertiseRaddr, advertiseRaddr),
@@ -113,7 +118,7 @@ struct Flags: ParsableArguments {
       (.data, data), (.heartbeat, heartbeat), (.electionTimeout, electionTimeout),
       (.snapshotEntries, snapshotEntries), (.snapshotBytes, snapshotBytes),
       (.maxValueSize, maxValueSize), (.maxConnections, maxConnections), (.logLevel, logLevel),
-      (.logFormat, logFormat),
+      (.logFormat, logFormat), (.accessLog, accessLog ? "true" : nil),
     ]
     return given.reduce(into: [:]) { texts, flag in texts[flag.0] = flag.1 }
   }

@@ -12,9 +12,9 @@ struct RaftKVD: ParsableCommand {
       accepted with one dash or two. Durations are written 50ms, 2s or 1m; sizes 1048576, 512KiB, \
       64MiB or 1GiB.
 
-      Every flag but -bootstrap may also stand in the environment (-log-level as RAFTKVD_LOG_LEVEL) \
-      or in the file that -config names (log-level = info). A flag goes before the environment, that \
-      before the file. SIGHUP reads the file again.
+      Every flag but -bootstrap may also stand in the environment (-log-level as \
+      RAFTKVD_LOG_LEVEL) or in the file that -config names (log-level = info). A flag goes before \
+      the environment, that before the file. SIGHUP reads the file again.
 
       Exit codes: 0 stopped as asked, 1 failure, 64 a wrong flag, 69 an address cannot be bound, \
       70 the data directory is locked, 71 it belongs to another node, 72 it is of a newer version, \
@@ -45,16 +45,26 @@ struct RaftKVD: ParsableCommand {
     do throws(FatalError) {
       let server = try Server(makeConfiguration(), sources: flags.sources)
       // Whatever it throws, it is not taken apart: disk requests may still be under way.
-      do throws(FatalError) { try server.run() } catch { Self.end(error) }
+      do throws(FatalError) { try server.run() } catch { Self.end(error, server.output) }
       withExtendedLifetime(server) { ProcessExit.now(RaftKV.ExitCode.success.rawValue) }
     } catch {
       Self.end(error)
     }
   }
 
-  private static func end(_ error: FatalError) -> Never {
-    StandardError.write(line: "raftkvd: \(error.message)")
-    ProcessExit.now(error.exitCode.rawValue)
+  /// The last words are a plain line for people, unless programs read the log.
+  private static func end(_ error: FatalError, _ output: LogOutput? = nil) -> Never {
+    let code = error.exitCode.rawValue
+    if let output, output.style == .json {
+      output.write(.error, area: "") { line in
+        line.append("msg", error.message)
+        line.append("exit_code", UInt64(code))
+      }
+    } else {
+      let priority = StandardError.isJournal ? "<\(Logger.Level.error.priority)>" : ""
+      StandardError.write(line: "\(priority)raftkvd: \(error.message)")
+    }
+    ProcessExit.now(code)
   }
 
   private func makeConfiguration() throws(FatalError) -> ServerConfiguration {

@@ -54,7 +54,7 @@ extension DaemonTests {
         let flags = [
           "id", "raddr", "haddr", "advertise-raddr", "advertise-haddr", "bootstrap", "join", "data",
           "heartbeat", "election-timeout", "snapshot-entries", "snapshot-bytes", "max-value-size",
-          "max-connections", "log-level", "log-format", "config",
+          "max-connections", "log-level", "log-format", "access-log", "config",
         ]
         for flag in flags { try #require(help.words.contains("-\(flag), --\(flag)"), "\(flag)") }
         for text in ["node1", "localhost:8080", "50ms", "300ms", "100000", "64MiB", "1MiB", "info"]

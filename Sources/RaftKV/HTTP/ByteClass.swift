@@ -37,6 +37,17 @@ extension UInt8 {
     }
   }
 
+  /// What ids are made of: UUIDs, base 64, trace contexts.
+  var isRequestID: Bool {
+    if isLetter || isDigit { return true }
+    switch self {
+    case UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."), UInt8(ascii: ":"),
+      UInt8(ascii: "/"), UInt8(ascii: "+"), UInt8(ascii: "="), UInt8(ascii: "@"):
+      return true
+    default: return false
+    }
+  }
+
   /// What may stand in a path or query as it is; everything else is written as an escape.
   var isPathOrQuery: Bool {
     isHostName || self == UInt8(ascii: "/") || self == UInt8(ascii: "?")

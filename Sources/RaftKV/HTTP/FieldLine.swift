@@ -35,7 +35,7 @@ struct FieldLine {
     return true
   }
 
-  enum Known { case host, connection, contentLength, transferEncoding, expect, other }
+  enum Known { case host, connection, contentLength, transferEncoding, expect, requestID, other }
 
   /// Which of the fields that matter this is, by length first.
   var known: Known {
@@ -43,6 +43,7 @@ struct FieldLine {
     case 4: return name.equalsIgnoringCase("host") ? .host : .other
     case 6: return name.equalsIgnoringCase("expect") ? .expect : .other
     case 10: return name.equalsIgnoringCase("connection") ? .connection : .other
+    case 12: return name.equalsIgnoringCase("x-request-id") ? .requestID : .other
     case 14: return name.equalsIgnoringCase("content-length") ? .contentLength : .other
     case 17: return name.equalsIgnoringCase("transfer-encoding") ? .transferEncoding : .other
     default: return .other

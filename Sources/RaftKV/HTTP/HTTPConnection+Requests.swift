@@ -4,7 +4,9 @@ extension HTTPConnection {
   func begin(_ head: RequestHead, _ bytes: UnsafeRawBufferPointer) -> Int {
     let isHead = head.method == .head
     if head.hasUnknownExpectation {
-      refuse(.failure(.expectationFailed), isHead: isHead)
+      refuse(
+        .failure(.expectationFailed), isHead: isHead, target: bytes.slice(target(of: head)),
+        requestID: bytes.slice(head.requestID))
       return head.length
     }
     let headBytes = bytes.slice(0..<head.length)
@@ -28,7 +30,9 @@ extension HTTPConnection {
     }
     if head.expectsContinue, bytes.count == head.length {
       if let refusal = refusal(route) {
-        refuse(refusal, isHead: isHead, target: headBytes.slice(target(of: head)))
+        refuse(
+          refusal, isHead: isHead, target: headBytes.slice(target(of: head)),
+          requestID: headBytes.slice(head.requestID))
         return head.length
       }
       owesContinue = true
@@ -168,12 +172,14 @@ extension HTTPConnection {
     _ head: RequestHead, _ headBytes: UnsafeRawBufferPointer, _ kind: RequestKind, _ reply: Reply?
   ) {
     // What follows a CONNECT may be meant for a tunnel, not for us.
-    let keepsAlive = head.keepsAlive && head.method != .connect
+    let keepsAlive = head.keepsAlive && head.method != .connect && !scratch.isDraining
     let context = ResponseWriter.Context(
       isHead: head.method == .head,
       persistence: !keepsAlive ? .closes : head.minorVersion == 0 ? .announced : .implied,
       kind: kind)
-    respond(reply, context, target: headBytes.slice(target(of: head)))
+    respond(
+      reply, context, target: headBytes.slice(target(of: head)),
+      requestID: headBytes.slice(head.requestID))
     if !keepsAlive { isFinishing = true }
   }
 

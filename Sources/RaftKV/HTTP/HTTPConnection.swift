@@ -19,7 +19,11 @@ package final class RequestScratch {
   var key = ByteBuffer()
   var json = ByteBuffer()
   var writer = ResponseWriter()
+  /// The server stops: every answer that nothing follows is the last one of its connection.
+  package var isDraining = false
   package let metrics: RequestMetrics
+  /// Off unless asked for; may change at run time.
+  package var accessLog: AccessLog?
   package init(metrics: RequestMetrics = RequestMetrics()) { self.metrics = metrics }
 }
 
@@ -54,8 +58,11 @@ package final class HTTPConnection<Handler: RequestHandler> {
   /// A request whose response is not in `output` yet.
   struct Slot {
     var context: ResponseWriter.Context
-    /// The bytes of its target in `targets`.
+    /// The bytes of its target in `targets`, and of its id behind them.
     var targetCount: Int
+    var requestIDCount: Int
+    /// When it was whole, for the access log.
+    var arrived: Instant
     var reply: Reply?
   }
 
@@ -167,6 +174,12 @@ package final class HTTPConnection<Handler: RequestHandler> {
   package var wantsRead: Bool {
     guard !peerHasEnded, closing != .close else { return false }
     return isFinishing ? closing == .linger : canProceed
+  }
+
+  /// Nothing is being received, worked on, or sent.
+  package var isIdle: Bool {
+    guard case .head = phase else { return false }
+    return input.isEmpty && slots.isEmpty && output.isEmpty
   }
 
   package var closing: Closing {

@@ -14,6 +14,8 @@ package struct HTTPLimits: Sendable {
   /// One field line without its line end.
   package static let maximumField = 8 << 10
   package static let maximumFields = 100
+  /// A UUID with a prefix and more; a longer id is not repeated.
+  package static let maximumRequestID = 128
   /// Two bytes each: old clients sent one CRLF too many after a body (RFC 9112 §2.2).
   package static let maximumEmptyLines = 2
   /// The longest registered method we might meet is shorter; more bytes without a space are no

@@ -25,6 +25,8 @@ package struct RequestHead: Equatable, Sendable {
   package var expectsContinue = false
   /// An `Expect` that is not `100-continue`.
   package var hasUnknownExpectation = false
+  /// `X-Request-Id`, where there is one that can be repeated in the answer; else empty.
+  package var requestID = 0..<0
   /// How many bytes the head occupies, up to and with its empty line.
   package var length = 0
 }

@@ -198,6 +198,13 @@ package struct RequestParser {
   ) throws(Failure) {
     switch field.known {
     case .other: return
+    case .requestID:
+      // One that could not stand in a header or a log line as it is was not made for us.
+      guard head.requestID.isEmpty, 1...HTTPLimits.maximumRequestID ~= field.value.count,
+        field.value.allSatisfy(\.isRequestID)
+      else { return }
+      let offset = field.value.baseAddress! - bytes.baseAddress!
+      head.requestID = offset..<offset + field.value.count
     case .host:
       guard host == nil else { throw .badRequest("bad_host", "The request has two Host fields.") }
       guard field.value.isEmpty || Authority.isValid(field.value) else {

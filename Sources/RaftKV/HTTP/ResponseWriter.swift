@@ -16,6 +16,8 @@ struct ResponseWriter: ~Copyable {
     var kind = RequestKind.invalid
   }
 
+  /// Repeated in the response that is being written; empty: none. Borrowed.
+  var requestID = UnsafeRawBufferPointer(start: nil, count: 0)
   /// A JSON body before its length is known.
   private var body = ByteBuffer()
 
@@ -233,6 +235,11 @@ struct ResponseWriter: ~Copyable {
     if let length {
       output.append("Content-Length: " as StaticString)
       output.append(decimal: length)
+      output.append("\r\n" as StaticString)
+    }
+    if requestID.count > 0 {
+      output.append("X-Request-Id: " as StaticString)
+      output.append(requestID)
       output.append("\r\n" as StaticString)
     }
     switch context.persistence {

@@ -6,6 +6,7 @@ extension Raft {
     if role == .leader {
       stepLearners(at: now, into: &effects)
       advanceCommitIndex(at: now, into: &effects)
+      sendTimeoutNowIfCaughtUp()
       beginRoundIfDue(at: now)
       for peer in leadership!.progress.indices { replicate(to: peer, at: now, into: &effects) }
       #if PLANTED_BUGS

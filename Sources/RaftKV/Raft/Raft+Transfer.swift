@@ -31,9 +31,13 @@ extension Raft {
     return candidates.max { ($0.matchIndex, $1.id) < ($1.matchIndex, $0.id) }?.id
   }
 
+  /// The target must have everything. A healthy leader also waits until all of it is committed and
+  /// on its own disk: then every client that it took a write from has its answer before the term
+  /// ends. Where its disk is why it goes, that might take for ever.
   mutating func sendTimeoutNowIfCaughtUp() {
     guard let transfer = leadership!.transfer, !transfer.isTimeoutNowSent,
-      leadership!.progress(of: transfer.target)?.matchIndex == lastIndex
+      leadership!.progress(of: transfer.target)?.matchIndex == lastIndex,
+      storage != .healthy || applicableIndex == lastIndex
     else { return }
     leadership!.transfer!.isTimeoutNowSent = true
     leadership!.isLeaseForfeited = true

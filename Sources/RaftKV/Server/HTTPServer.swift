@@ -82,8 +82,26 @@ package final class HTTPServer<Handler: RequestHandler>: ReplySink {
   /// The port that `listen` got, 0 before.
   package var boundPort: UInt16 { listeners.first?.boundPort ?? 0 }
 
-  /// Takes no more connections; those that are open go on.
-  func stopListening() {
+  /// The next answer on each connection is its last. New connections are still taken: until
+  /// everyone has noticed that this node goes, they are better answered than refused.
+  func beginDrain() { scratch.isDraining = true }
+
+  var isListening: Bool { !listeners.isEmpty }
+  /// Whether somebody is in the middle of a request, or waits for an answer.
+  var isBusy: Bool {
+    clients.contains { client in
+      guard let session = client?.session else { return false }
+      return !session.isIdle && session.closing == .no
+    }
+  }
+
+  /// Takes no more connections, and closes those on which nothing is going on.
+  func endDrain() {
+    stopListening()
+    for case let client? in clients where client.session.isIdle { client.stream.close() }
+  }
+
+  private func stopListening() {
     for listener in listeners { listener.close() }
     listeners = []
   }
@@ -94,6 +112,8 @@ package final class HTTPServer<Handler: RequestHandler>: ReplySink {
     self.maximumConnections = maximumConnections
     for case let client? in clients { client.session.limits = limits }
   }
+
+  func setAccessLog(_ log: AccessLog?) { scratch.accessLog = log }
 
   // MARK: Connections
 

@@ -160,19 +160,28 @@ extension Replica: RequestHandler {
       CoverageMark.hit(.tooManyHeld)
       return nil
     }
-    guard !isStopping, now - start < settings.parameters.electionTimeout else { return nil }
+    guard now < patienceEnd(start) else { return nil }
     CoverageMark.hit(.requestHeld)
     leaderlessSince = start
     heldCount += 1
     return .hold
   }
 
+  /// How long whoever waits for a leader since `start` does so. A node that has just started is not
+  /// known to its peers yet; they dial it again within a second.
+  func patienceEnd(_ start: Instant) -> Instant {
+    max(start + settings.parameters.electionTimeout, startedAt + settings.startPatience)
+  }
+
   /// Offers the held requests again: there is a leader, or the wait is over and they get their 503.
   func resumeHeldIfSettled() {
-    guard heldCount > 0 else { return }
-    let isOver = leaderlessSince.map { now - $0 >= settings.parameters.electionTimeout } ?? true
+    guard heldCount > 0 || !homeless.isEmpty else { return }
+    let isOver = leaderlessSince.map { now >= patienceEnd($0) } ?? true
     guard isSettled || isOver else { return }
     if isOver { CoverageMark.hit(.heldTooLong) }
+    for token in homeless { replies.reply(reachableLeader ?? .noLeader, to: token) }
+    homeless.removeAll()
+    guard heldCount > 0 else { return }
     heldCount = 0
     replies.resumeHeldRequests()
   }

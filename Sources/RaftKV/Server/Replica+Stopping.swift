@@ -3,19 +3,23 @@ extension Replica {
   package func beginStop() {
     now = clock()
     isStopping = true
-    // Held requests and joins may take longer than we have: they are told to ask elsewhere.
-    if heldCount > 0 {
-      heldCount = 0
-      replies.resumeHeldRequests()
-    }
+    // Joins may take longer than we have: they are told to ask elsewhere. What is held waits for
+    // the next leader, for an election timeout as ever.
     abandonAdministration()
-    guard raft.role == .leader else { return }
-    raft.transferLeadership(at: now, into: &effects)
+    handOver()
   }
 
-  /// Leadership is on its way to another node.
-  package var isHandingOver: Bool { raft.role == .leader && isTransferring }
-  package var hasPendingRequests: Bool { !writes.isEmpty || !reads.isEmpty }
+  /// Begins to give the leadership away, or goes on with it; tries the next best member where one
+  /// did not take over. Returns whether it is on its way.
+  @discardableResult
+  package func handOver() -> Bool {
+    guard raft.role == .leader else { return false }
+    return raft.transferLeadership(at: now, into: &effects)
+  }
+
+  package var hasPendingRequests: Bool {
+    !writes.isEmpty || !reads.isEmpty || heldCount > 0 || !homeless.isEmpty
+  }
 
   /// In no cluster, as far as this node knows.
   package var isWaiting: Bool { raft.configuration.members.isEmpty }

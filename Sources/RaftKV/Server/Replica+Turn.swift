@@ -41,8 +41,8 @@ extension Replica {
     var earliest = raft.deadline
     if let due = writes.nextDeadline { earliest = min(earliest, due) }
     if let due = reads.nextDeadline { earliest = min(earliest, due) }
-    if heldCount > 0, let since = leaderlessSince {
-      earliest = min(earliest, since + settings.parameters.electionTimeout)
+    if heldCount > 0 || !homeless.isEmpty, let since = leaderlessSince {
+      earliest = min(earliest, patienceEnd(since))
     }
     if let since = oldestDiskWrite, raft.storage != .hung {
       earliest = min(earliest, since + hungAfter)
@@ -225,7 +225,7 @@ extension Replica {
   }
 
   /// What was appended may or may not be committed by the next leader: its clients cannot be told
-  /// more (I1). Reads were not answered and may be tried again (C3).
+  /// more (I1). Reads were not answered and go to the next leader (C3).
   private func lostLeadership() {
     if !writes.isEmpty { CoverageMark.hit(.writesLostLeader) }
     if !reads.isEmpty { CoverageMark.hit(.readsLostLeader) }
@@ -238,7 +238,7 @@ extension Replica {
     }
     #endif
     for item in writes.removeAll() { replies.reply(.unknownOutcome, to: item.token) }
-    reads.removeAll { replies.reply(.noLeader, to: $0) }
+    reads.removeAll { homeless.append($0) }
     deferred.removeAll()
     sending.removeAll()
     metrics.writes.abandon()

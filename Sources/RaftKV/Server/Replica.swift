@@ -37,6 +37,8 @@ package final class Replica<D: Disk, T: Transport, Replies: ReplySink> {
   var reads = PendingReads()
   /// Since when a client could not be served nor sent anywhere; nil while it could.
   var leaderlessSince: Instant?
+  /// Reads that were waiting for a quorum when leadership was lost: they go to the next leader.
+  var homeless: [RequestToken] = []
   /// Requests held until leadership is settled. At most `maximumHeld`.
   var heldCount = 0
   var command = ByteBuffer()

@@ -21,6 +21,8 @@ package struct ReplicaSettings: Sendable {
   package var writePatience = Interval.seconds(10)
   /// Requests held while leadership moves: enough for a burst, few enough to redirect in one turn.
   package var maximumHeld = 1024
+  /// After a start requests wait at least this long for a leader to be heard.
+  package var startPatience = Interval.seconds(2)
   /// Reads waiting for a round, and the bytes of their keys. Beyond these, 503.
   package var maximumPendingReads = 65_536
   package var maximumPendingReadBytes = 16 << 20

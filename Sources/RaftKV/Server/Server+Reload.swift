@@ -41,11 +41,16 @@ extension Server {
     inForce.takeReloadable(from: new.source)
     logger.control.level = configuration.logLevel
     output.style = configuration.logStyle
+    http.setAccessLog(accessLog)
     replica.setLimits(
       snapshotEntries: configuration.snapshotEntries, snapshotBytes: configuration.snapshotBytes)
     http.setLimits(
       HTTPLimits(maximumValue: configuration.maximumValueSize),
       maximumConnections: connectionLimit(configuration))
+  }
+
+  var accessLog: AccessLog? {
+    configuration.accessLog ? AccessLog(output: output, clock: { EventLoop.now }) : nil
   }
 
   /// Descriptors that are not clients: log, snapshots, peers, the loop's own.
@@ -66,6 +71,7 @@ extension ServerConfiguration {
     maximumConnections = new.maximumConnections
     logLevel = new.logLevel
     logStyle = new.logStyle
+    accessLog = new.accessLog
   }
 }
 

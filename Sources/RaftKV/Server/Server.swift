@@ -7,7 +7,7 @@ package final class Server {
   /// What the node runs with, which a changed file may not be able to change.
   var inForce: Settings
   private let settings: ReplicaSettings
-  let output: LogOutput
+  package let output: LogOutput
   let logger: Logger
   let loop: EventLoop
   private var random: Random
@@ -24,8 +24,10 @@ package final class Server {
 
   /// SIGTERM to exit, at the longest; systemd waits much longer before it kills.
   private static let stopTime = Interval.seconds(5)
-  /// Of these the part that is left for answering and closing when leadership does not move.
-  private static let handOverTime = Interval.seconds(3)
+  /// Of these the first part, in which leadership may still move and answers may still come.
+  private static let patience = Interval.seconds(3)
+  /// How long idle connections have for one more request, whose answer says that it is the last.
+  private static let drainTime = Interval.seconds(1)
   /// How many files this process may have open.
   var descriptors = 0
   /// The longest turn that was told of. It begins with the alarm's threshold: heartbeats and reads
@@ -198,6 +200,7 @@ package final class Server {
     http = HTTPServer(
       loop: loop, handler: gate, limits: HTTPLimits(maximumValue: settings.maximumValueSize),
       maximumConnections: connectionLimit(configuration), logger: logger)
+    http.setAccessLog(accessLog)
     gate.replica = replica
     gate.requestMetrics = http.metrics
     gate.metrics = { [unowned self] in metricsText() }
@@ -224,7 +227,7 @@ package final class Server {
     warnOfLongTurn()
     reports.endTurn(reportedState, at: replica.now) { replica.summary }
     var deadline = min(replica.nextDeadline, reports.deadline)
-    if let stopDeadline { deadline = min(deadline, stopDeadline) }
+    deadline = min(deadline, stopStep)
     timer.arm(at: deadline)
   }
 
@@ -277,19 +280,44 @@ package final class Server {
     reports.isStopping()
     stopDeadline = loop.now + Self.stopTime
     joiner?.stop()
-    http.stopListening()
+    http.beginDrain()
     replica.beginStop()
   }
 
+  /// Leadership goes; what was taken is answered; then the doors close, behind the last client or
+  /// when idle ones have had their time.
   private func stepStop() {
     guard let stopDeadline else { return }
-    let now = loop.now
+    let now = replica.now
     if now >= stopDeadline { ProcessExit.now(ExitCode.success.rawValue) }
-    let mayHandOver = now + (Self.stopTime - Self.handOverTime) < stopDeadline
-    if replica.isHandingOver && mayHandOver { return }
-    guard !replica.hasPendingRequests && http.isQuiet || !mayHandOver else { return }
+    let elapsed = Self.stopTime - (stopDeadline - now)
+    if elapsed < Self.patience {
+      // Another turn comes with whatever makes a difference, and at the latest for the deadline.
+      let isUnderWay = replica.isTransferring
+      if replica.handOver() {
+        if !isUnderWay { loop.requestAnotherTurn() }
+        return
+      }
+      if replica.hasPendingRequests { return }
+      if http.count > 0, elapsed < Self.drainTime { return }
+    }
+    if http.isListening {
+      http.endDrain()
+      // Whatever was accepted meanwhile is read in one more turn.
+      return loop.requestAnotherTurn()
+    }
+    let isDone = http.isQuiet && !http.isBusy && !replica.hasPendingRequests
+    guard isDone || elapsed >= Self.patience else { return }
     logger.info("stopped")
     loop.stop()
+  }
+
+  /// When the stop wants its next turn.
+  private var stopStep: Instant {
+    guard let stopDeadline else { return .distantFuture }
+    let start = Instant(nanoseconds: stopDeadline.nanoseconds - Self.stopTime.nanoseconds)
+    let steps = [start + Self.drainTime, start + Self.patience, stopDeadline]
+    return steps.first { $0 > replica.now } ?? stopDeadline
   }
 }
 

@@ -17,6 +17,7 @@ package struct ServerConfiguration: Sendable {
   package var maximumConnections: Int
   package var logLevel: Logger.Level
   package var logStyle: LogStyle
+  package var accessLog: Bool
   package var version: String
   /// Where all this comes from: what `config check` shows, and what a reload is compared with.
   package let source: Settings
@@ -61,6 +62,7 @@ package struct ServerConfiguration: Sendable {
     logStyle = reader.read(.logFormat, or: .logfmt, "is not a format: use \(styles)") {
       LogStyle(rawValue: $0)
     }
+    accessLog = reader.read(.accessLog, or: false, "is neither true nor false") { Bool($0) }
     guard let raddr, let haddr, let advertisedRaddr, let advertisedHaddr else {
       throw Invalid(problems: reader.problems)
     }

@@ -12,6 +12,7 @@ package enum Setting: String, CaseIterable, Sendable {
   case maxConnections = "max-connections"
   case logLevel = "log-level"
   case logFormat = "log-format"
+  case accessLog = "access-log"
 
   package var name: String { rawValue }
 
@@ -41,6 +42,7 @@ package enum Setting: String, CaseIterable, Sendable {
     case .maxConnections: "16384"
     case .logLevel: "info"
     case .logFormat: "logfmt"
+    case .accessLog: "false"
     }
   }
 
@@ -48,7 +50,8 @@ package enum Setting: String, CaseIterable, Sendable {
   /// others.
   package var canReload: Bool {
     switch self {
-    case .snapshotEntries, .snapshotBytes, .maxValueSize, .maxConnections, .logLevel, .logFormat:
+    case .snapshotEntries, .snapshotBytes, .maxValueSize, .maxConnections, .logLevel, .logFormat,
+      .accessLog:
       true
     case .id, .raddr, .haddr, .advertiseRaddr, .advertiseHaddr, .bootstrap, .join, .data,
       .heartbeat, .electionTimeout:

@@ -81,6 +81,13 @@ final class Connection {
 
   // MARK: Receiving
 
+  /// Whether the other side has hung up, with nothing left to read.
+  var isClosedByPeer: Bool {
+    var byte: UInt8 = 0
+    let count = recv(descriptor, &byte, 1, Int32(MSG_PEEK) | Int32(MSG_DONTWAIT))
+    return count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR)
+  }
+
   /// The next answer. Answers of the 100s come as answers of their own.
   func response(isHead: Bool = false) throws -> Response {
     var response: Response?
