@@ -1,5 +1,6 @@
-import RaftKV
 import Testing
+
+@testable import RaftKV
 
 @Suite("Handshake")
 struct HandshakeTests {
@@ -39,6 +40,31 @@ struct HandshakeTests {
     #expect(code { $0.target.id = NodeID(77) } == .anotherIncarnation)
     #expect(code { $0.cluster = ClusterID(6) } == .anotherCluster)
     #expect(code { $0.cluster = .none } == .anotherCluster)
+  }
+
+  @Test("in a mixed cluster: features we do not know pass, and so does what follows a hello")
+  func mixedVersions() throws {
+    #expect(code { $0.features = .max } == nil)
+    #expect(code { $0.version = 0 } == nil, "an older one that we still speak")
+    var frame = ByteBuffer()
+    let newer = hello { $0.features = 1 << 63 }
+    frame.appendFrame(.hello, newer)
+    let body = Array(frame.readable.suffix(from: FrameCodec.headerSize)) + [1, 2, 3]
+    let decoded = body.withUnsafeBytes { Hello(decoding: $0) }
+    #expect(decoded == newer)
+  }
+
+  @Test("a protocol that is newer than ours is refused with a sentence that names both")
+  func downgrade() throws {
+    let verdict = Handshake.judge(
+      hello { $0.version = Hello.currentVersion + 1 }, local: local, configuration: members)
+    guard case .refuse(let refusal) = verdict else {
+      Issue.record("it was not refused")
+      return
+    }
+    #expect(
+      refusal.sentence.contains(
+        "speaks protocol version \(Hello.currentVersion), not \(Hello.currentVersion + 1)"))
   }
 
   @Test("a known name with another incarnation passes only if it was added later (D9)")

@@ -53,6 +53,9 @@ package struct RecoveredNode<D: Disk> {
         }
         snapshots.adopt(file, removing: names)
         return Loaded(file: file, metadata: metadata, state: state)
+      case .failure(.unsupportedVersion(let version)):
+        // No reason to pass it over: what wrote it may have let the log before it go.
+        throw .newerFormat("snapshot \(name) has format version \(version)")
       case .failure(let error):
         damage = damage ?? .corrupt("snapshot \(name): \(error)")
         logger.error("snapshot \(name) is damaged: \(error)")
