@@ -14,7 +14,12 @@ package struct ReplicaSettings: Sendable {
   /// Whatever the number of entries: the log is not let grow beyond this.
   package var snapshotBytesLimit = 1 << 30
   /// Entries before a snapshot that stay, for followers a little behind (F7).
+  #if FAILPOINTS
+  /// Little, so that logs are compacted and followers need snapshots while somebody looks on.
+  package var keptTailBytes = 16 << 10
+  #else
   package var keptTailBytes = 64 << 20
+  #endif
   package var maximumValueSize = 1 << 20
 
   /// A write that has not committed after this long gets 504: its outcome is unknown.
