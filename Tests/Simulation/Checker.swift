@@ -16,8 +16,8 @@ package struct Violation: Equatable, Sendable {
   package var time: UInt64
 }
 
-/// What the whole cluster has done, as only a god sees it: every entry that ever was in a log, which of
-/// them are committed, and what anybody has been told.
+/// What the whole cluster has done, as only a god sees it: every entry that ever was in a log,
+/// which of them are committed, and what anybody has been told.
 struct Checker {
   struct Known {
     /// A hash over the entry and all that precede it, so that one comparison compares two logs.

@@ -1,7 +1,7 @@
 import RaftKV
 
-/// One simulated client: it has at most one operation under way, follows redirects, tries again what was
-/// not accepted, and gives up what it cannot know.
+/// One simulated client: it has at most one operation under way, follows redirects, tries again
+/// what was not accepted, and gives up what it cannot know.
 struct Client {
   struct Operation {
     var action: Request.Action
@@ -47,7 +47,7 @@ extension World {
   }
 
   private func begin(_ client: Int) {
-    guard !reachable.isEmpty else { return }
+    guard !reachable.isEmpty, !(isOperatorPaused && clients[client].isOperator) else { return }
     let action: Request.Action
     if clients[client].isOperator {
       guard !clients[client].errands.isEmpty else { return }
@@ -59,7 +59,9 @@ extension World {
     clients[client].operation = Client.Operation(
       action: action, key: clients[client].random.below(swarm.keyCount), calledAt: now,
       acknowledgedAtCall: checker.acknowledged, host: clients[client].guess)
-    if swarm.has(.clientDeaths), clients[client].random.coin(0.02) {
+    if swarm.has(.clientDeaths), isRaging, !clients[client].isOperator,
+      clients[client].random.coin(0.02)
+    {
       // It sends, and never listens.
       send(client)
       clients[client].operation = nil
@@ -70,6 +72,11 @@ extension World {
   }
 
   private func chooseAction(_ client: Int) -> Request.Action {
+    if isProbing, !clients[client].random.coin(0.5) { return .get(.consistent) }
+    if isProbing {
+      nextValue += 1
+      return .put(value: nextValue, size: 8)
+    }
     if clients[client].random.coin(swarm.readShare) {
       return .get([.consistent, .leaseBound, .stale][clients[client].random.below(3)])
     }
@@ -81,6 +88,7 @@ extension World {
 
   private func attempt(_ client: Int) {
     guard clients[client].operation != nil, !clients[client].operation!.isOut else { return }
+    if isOperatorPaused, clients[client].isOperator { return }
     if !reachable.contains(clients[client].operation!.host) {
       clients[client].operation!.host = clients[client].random.pick(reachable)
     }
@@ -129,7 +137,7 @@ extension World {
       clients[client].completed.writes += 1
       finish(client)
     case .changed:
-      if clients[client].isOperator { clients[client].errands.removeFirst() }
+      if clients[client].isOperator { didErrand(operation.action) }
       finish(client)
     case .redirect(let host):
       marks.hit(.clientRedirected)
@@ -145,9 +153,16 @@ extension World {
     }
   }
 
+  private func didErrand(_ action: Request.Action) {
+    clients[0].errands.removeFirst()
+    guard case .join(let host) = action else { return }
+    hosts[host].isWiped = false
+  }
+
   private func finish(_ client: Int) {
     clients[client].operation = nil
-    let pause = clients[client].isOperator ? Duration.millisecond : swarm.thinkTime
+    let isHurried = clients[client].isOperator || isProbing
+    let pause = isHurried ? Duration.millisecond : swarm.thinkTime
     let wait = clients[client].random.time(pause / 2, pause * 3 / 2)
     queue.schedule(.clientStep(client), at: now + wait)
   }
@@ -158,16 +173,19 @@ extension World {
       clients[client].errands.removeFirst()  // Removed already.
       return finish(client)
     }
-    let host = clients[client].random.pick(reachable)
-    clients[client].guess = host
-    clients[client].operation!.host = host
+    // Some ask the same node again, whatever it says.
+    if !swarm.has(.stubbornClients) || !isRaging || clients[client].isOperator || client % 2 == 0 {
+      let host = clients[client].random.pick(reachable)
+      clients[client].guess = host
+      clients[client].operation!.host = host
+    }
     let pause = Self.retryPause
     queue.schedule(
       .clientStep(client), at: now + clients[client].random.time(pause / 4, pause))
   }
 
-  /// The outcome stays unknown. An operator asks again, for what it does can be repeated; anyone else
-  /// gives up, and a write of its may yet take effect.
+  /// The outcome stays unknown. An operator asks again, for what it does can be repeated; anyone
+  /// else gives up, and a write of its may yet take effect.
   private func didNotLearn(_ client: Int) {
     marks.hit(.outcomeUnknown)
     if clients[client].isOperator { return retryElsewhere(client, nil) }

@@ -1,5 +1,5 @@
-/// What happens next: a binary heap ordered by time, and among equal times by the order in which the
-/// events were scheduled, so that the same seed always gives the same run.
+/// What happens next: a binary heap ordered by time, and among equal times by the order in which
+/// the events were scheduled, so that the same seed always gives the same run.
 struct EventQueue<Event> {
   /// Small and plain, so that sifting moves sixteen bytes and counts no references.
   private struct Key {

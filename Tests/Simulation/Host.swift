@@ -7,7 +7,6 @@ final class Host {
   /// Changes when the node moves.
   var raftAddress: String
   let httpAddress: String
-  let raftPort: Int
   var disk: SimulatedDisk
   var clock: SimulatedClock
   /// Counts starts: what was meant for an earlier process finds that it is gone.
@@ -26,8 +25,14 @@ final class Host {
   var startsAt: UInt64?
   /// Its data is gone: it waits to be removed and joined anew.
   var isWiped = false
-  /// It left for a reason that a restart does not mend.
-  var hasFailedForGood = false
+  /// There is rot on its disk, seen or not: it may refuse to start, or stop, and is then replaced.
+  var damagedFile: String?
+  /// The operator removed it, and will join it again.
+  var isAway = false
+  /// How it dies when its disk says so.
+  var crashPlan = (losingPower: false, downTime: Duration.second)
+  /// What its log ended with when it was last seen to run.
+  var lastConfiguration = Configuration.empty
   var makesCluster: Bool
   /// What it has promised to others, to be found on its disk after any crash.
   var promise = Promise()
@@ -35,7 +40,6 @@ final class Host {
   init(index: Int, disk: SimulatedDisk, clock: SimulatedClock) {
     self.index = index
     name = "n\(index + 1)"
-    raftPort = 1
     raftAddress = "n\(index + 1):1"
     httpAddress = "n\(index + 1):80"
     self.disk = disk
@@ -44,10 +48,13 @@ final class Host {
   }
 
   var isPaused: Bool { pauses > 0 }
+  /// Nothing may depend on its data.
+  var isDamaged: Bool { damagedFile != nil }
+  var isLost: Bool { isWiped || isDamaged }
 }
 
-/// What a node must still know after a crash: the term and vote that it has sent, and the entries that it
-/// has acknowledged.
+/// What a node must still know after a crash: the term and vote that it has sent, and the entries
+/// that it has acknowledged.
 struct Promise {
   var node = NodeID.none
   var term = Term.zero
@@ -70,6 +77,8 @@ final class Process {
   /// When the earliest planned wake-up comes.
   var wakesAt = UInt64.max
   var fatal: FatalError?
+  /// The disk's count when this process began: only errors since excuse its end.
+  let injectedErrorsBefore: Int
   /// What the log holds, as the checker has seen it.
   var mirror: LogMirror
   var watermarks: Raft.Watermarks?
@@ -79,14 +88,19 @@ final class Process {
   var seenSnapshot: EntryID?
   var seenApplied = LogIndex.zero
   var specified: TransitionRelation.State?
+  /// By host: the match index that was last compared with its disk.
+  var seenMatch: [LogIndex]
 
   init(
-    epoch: Int, replica: Node, transport: SimulatedTransport, port: ClientPort, mirror: LogMirror
+    epoch: Int, replica: Node, transport: SimulatedTransport, port: ClientPort, mirror: LogMirror,
+    hostCount: Int, injectedErrors: Int
   ) {
     self.epoch = epoch
     self.replica = replica
     self.transport = transport
     self.port = port
     self.mirror = mirror
+    seenMatch = Array(repeating: .zero, count: hostCount)
+    injectedErrorsBefore = injectedErrors
   }
 }

@@ -3,7 +3,7 @@ import RaftKV
 /// Rare things that a run has been through, as the simulator sees them from outside: what never
 /// happened was never tested.
 package enum Mark: Int, CaseIterable, Sendable {
-  case messageLost, messageDoubled, oldMessageReplayed
+  case messageLost, messageDoubled, messageDelayed, oldMessageReplayed
   case crashAtDiskAccess, crashInRecovery, exitedOnDiskError
   case clientRedirected, outcomeUnknown
   case leaderElected, leaderDeposed, secondElection
@@ -12,7 +12,7 @@ package enum Mark: Int, CaseIterable, Sendable {
   case learnerPromoted, memberRemoved, nodeRejoined, memberMoved
   case leaseRead, roundRead, staleRead
   case recoveredFromSnapshot, recoveredBehindCommit
-  case diskHung, diskFull
+  case diskHung, diskFull, diskRotten, rotFound
   case committedOldTerm
   case httpPipelined, httpContinued, httpRefused, httpHeld
 }

@@ -13,14 +13,17 @@ enum Occurrence {
   case dial(host: Int, epoch: Int, NodeID)
   /// A handshake or an inquiry that nobody has answered is over.
   case handshakeTimeout(Connection)
-  /// Nothing has been heard on this connection for so long that its end gives up, if that is still so.
+  /// Nothing has been heard on this connection for so long that its end gives up, if that is still
+  /// so.
   case silence(Connection, host: Int, since: UInt64)
   case request(Request)
   case answer(client: Int, sequence: Int, Answer)
   /// A client begins its next operation, or tries the one it has again.
   case clientStep(Int)
   case clientTimeout(client: Int, sequence: Int)
-  case resume(host: Int)
+  /// A fault that lasted is over, unless everything has been healed since.
+  case end(era: Int, () -> Void)
   case start(host: Int)
-  case fault(Int)
+  /// A planned fault strikes; or, without a subject, begins to wait for its moment.
+  case fault(Int, subject: Int?)
 }

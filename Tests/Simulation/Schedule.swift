@@ -81,21 +81,37 @@ package struct Schedule: Equatable, Sendable {
   }
 }
 
+extension PlannedFault {
+  /// `at the next election: kill the leader losingPower: false …`: what it waits for, its name,
+  /// whom it meets, and the rest as it is.
+  var words: String { (trigger.map { "at the next \($0): " } ?? "") + fault.words }
+}
+
 extension Fault {
-  /// `kill n1 losingPower: false …`: its name, hosts by theirs, and the rest as it is.
-  var words: String {
-    guard let (name, payload) = Mirror(reflecting: self).children.first else { return "\(self)" }
+  var words: String { Self.words(of: self) }
+
+  fileprivate static func words(of value: Any) -> String {
+    guard let (name, payload) = Mirror(reflecting: value).children.first else { return "\(value)" }
     let values = Mirror(reflecting: payload)
-    var words = [name ?? ""]
-    if let host = payload as? Int { words.append("n\(host + 1)") }
-    for (label, value) in values.children where values.displayStyle == .tuple {
-      let isNamed = label.map { !$0.hasPrefix(".") } ?? false
-      if isNamed {
-        words.append("\(label ?? ""): \(value)")
-      } else {
-        words.append((value as? Int).map { "n\($0 + 1)" } ?? "\(value)")
-      }
+    guard values.displayStyle == .tuple else { return "\(name ?? "") \(payload)" }
+    let words = values.children.map { label, value in
+      label.map { $0.hasPrefix(".") ? "\(value)" : "\($0): \(value)" } ?? "\(value)"
     }
-    return words.joined(separator: " ")
+    return ([name ?? ""] + words).joined(separator: " ")
   }
+}
+
+extension Victim: CustomStringConvertible {
+  package var description: String {
+    switch self {
+    case .host(let host): "n\(host + 1)"
+    case .leader(let host): "the leader (or n\(host + 1))"
+    case .follower(let number): "follower \(number)"
+    case .subject: "whoever did it"
+    }
+  }
+}
+
+extension Cut: CustomStringConvertible {
+  package var description: String { Fault.words(of: self) }
 }

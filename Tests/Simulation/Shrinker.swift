@@ -18,8 +18,8 @@ package struct Shrinker {
     self.isTimeUp = isTimeUp
   }
 
-  /// `hosts`, `clients` and `rage` (nanoseconds) are what the seed has chosen. `faultCount` tells how many
-  /// planned faults the last run that failed came to: later ones had no part in it.
+  /// `hosts`, `clients` and `rage` (nanoseconds) are what the seed has chosen. `faultCount` tells
+  /// how many planned faults the last run that failed came to: later ones had no part in it.
   package mutating func run(hosts: Int, clients: Int, rage: UInt64, faultCount: () -> Int) {
     halveHosts(from: schedule.hosts ?? hosts)
     halveRage(from: schedule.rage ?? rage)

@@ -16,7 +16,7 @@ struct SimulatedDirectory {
   /// In no order that means anything, but the same for the same calls. Linear: a node has a
   /// handful.
   private(set) var entries: [Entry] = []
-  private var durable: [Entry] = []
+  private(set) var durable: [Entry] = []
   private var unsynced: [Change] = []
 
   func file(_ name: String) -> SimulatedFile? { entries.first { $0.name == name }?.file }

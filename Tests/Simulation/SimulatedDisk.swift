@@ -8,12 +8,11 @@ package enum DiskAccess: Equatable, Sendable {
 /// One node's data directory, with the durability of a real one and the faults of a bad one.
 ///
 /// - A write goes to the page cache; `sync` makes the file's data and size durable. A write on a
-///   `.durable`
-///   file is durable when its completion is delivered, not before.
+///   `.durable` file is durable when its completion is delivered, not before.
 /// - Names become durable with `syncDirectory` alone.
 /// - A loss of power turns each sector that is not durable, or under way, into old, new, torn or
-///   zero, and keeps or drops each unsynced create, rename and remove, in any order. No other sector
-///   is touched.
+///   zero, and keeps or drops each unsynced create, rename and remove, in any order. No other
+///   sector is touched.
 /// - Submissions complete in any order, through `schedule` or through `step`; never inside
 ///   `submit`.
 ///
@@ -47,15 +46,22 @@ package final class SimulatedDisk: Disk {
   package var quota: Int?
   /// How many writes of 256 come back short.
   package var shortWrites = 0
-  package var latency = (
-    shortest: Interval.microseconds(50), longest: Interval.microseconds(400)
-  )
+  package var latency = SimulatedDisk.usualLatency
   /// The process dies at this many accesses from now.
   package var accessesUntilCrash: Int?
   /// Set when `accessesUntilCrash` came to pass: nothing completes any more, until `crash` is
   /// called.
   package private(set) var hasCrashed = false
   package private(set) var accessCount = 0
+  /// How many accesses failed because `fault` said so.
+  private(set) var injectedErrors = 0
+  var fileCount: Int { directory.entries.count }
+  /// How many files the process has open.
+  private(set) var openFiles = 0
+  /// What a checker sees of the log.
+  private(set) var durableLog = DurableLog()
+  /// Names of segments that were removed while they still counted.
+  private(set) var removedTooEarly: String?
 
   package init(random: Random, schedule: ((Interval, @escaping () -> Void) -> Void)? = nil) {
     self.random = random
@@ -72,6 +78,7 @@ package final class SimulatedDisk: Disk {
       for entry in directory.entries { entry.file.crash(&random) }
     }
     for index in handles.indices { handles[index] = nil }
+    openFiles = 0
     accessesUntilCrash = nil
     hasCrashed = false
   }
@@ -116,6 +123,20 @@ package final class SimulatedDisk: Disk {
       self?.complete(id)
     }
   }
+
+  /// The disk works as usual again: what was under way comes to its end.
+  func recover() {
+    latency = Self.usualLatency
+    for operation in pending {
+      schedule?(random.interval(from: latency.shortest, to: latency.longest)) { [weak self] in
+        self?.complete(operation.id)
+      }
+    }
+  }
+
+  package static let usualLatency = (
+    shortest: Interval.microseconds(50), longest: Interval.microseconds(400)
+  )
 
   /// Without `schedule`: completes one of the operations under way, any of them. False if there is
   /// none.
@@ -218,7 +239,10 @@ package final class SimulatedDisk: Disk {
   }
 
   package func close(_ file: FileID) {
-    if handles.indices.contains(Int(file.rawValue)) { handles[Int(file.rawValue)] = nil }
+    let index = Int(file.rawValue)
+    guard handles.indices.contains(index), handles[index] != nil else { return }
+    handles[index] = nil
+    openFiles -= 1
   }
 
   /// The errno of calls that a dead process makes.
@@ -248,6 +272,7 @@ package final class SimulatedDisk: Disk {
     case (let found?, _): file = found
     }
     handles.append(Handle(file: file, name: name, mode: mode))
+    openFiles += 1
     return FileID(Int32(handles.count - 1))
   }
 
@@ -281,11 +306,23 @@ package final class SimulatedDisk: Disk {
       handle.file.write(
         UnsafeRawBufferPointer(rebasing: piece[..<count]), at: position,
         durable: handle.mode == .durable)
+      if handle.mode == .durable, isSegment(handle.file) {
+        durableLog.didWrite(
+          UnsafeRawBufferPointer(rebasing: piece[..<count]), at: position,
+          in: ObjectIdentifier(handle.file))
+      }
       position += count
       left -= count
     }
     return position - offset
   }
+
+  /// Whether a start would find this file among the segments. One whose name could be lost is none.
+  private func isSegment(_ file: SimulatedFile) -> Bool {
+    directory.durable.contains { $0.file === file && $0.name.hasPrefix(Self.segmentPrefix) }
+  }
+
+  private static let segmentPrefix = "log-"
 
   private func doRead(
     _ id: FileID, at offset: Int, into buffer: UnsafeMutableRawBufferPointer
@@ -319,16 +356,44 @@ package final class SimulatedDisk: Disk {
 
   private func doRemove(_ name: String) throws(DiskError) {
     try check(.remove, name)
+    if name.hasPrefix(Self.segmentPrefix), let file = directory.file(name),
+      !durableLog.isCovered(ObjectIdentifier(file))
+    {
+      removedTooEarly = name
+    }
     guard directory.unlink(name) else { throw DiskError(operation: "remove \(name)", code: 2) }
   }
 
   private func doSyncDirectory() throws(DiskError) {
     try check(.syncDirectory, "")
+    let known = directory.durable
     directory.sync()
+    for entry in directory.durable
+    where !known.contains(where: { $0.file === entry.file && $0.name == entry.name }) {
+      didName(entry)
+    }
+  }
+
+  private func didName(_ entry: SimulatedDirectory.Entry) {
+    guard entry.file.isDurable else { return }
+    if entry.name.hasPrefix(Self.segmentPrefix), !entry.name.hasSuffix(".tmp") {
+      let bytes = entry.file.durableBytes(0..<entry.file.size)
+      bytes.withUnsafeBytes { durableLog.didName(ObjectIdentifier(entry.file), $0) }
+    }
+    if let last = SnapshotName.lastEntry(entry.name), last.index > durableLog.snapshot.index {
+      durableLog.snapshot = last
+    }
+  }
+
+  var durableHardState: DurableHardState? {
+    directory.durable.first { $0.name == DurableHardState.fileName }.map {
+      DurableHardState($0.file)
+    }
   }
 
   private func check(_ access: DiskAccess, _ name: String) throws(DiskError) {
     guard let code = fault(access, name) else { return }
+    injectedErrors += 1
     throw DiskError(operation: "\(access) \(name)", code: code)
   }
 
@@ -347,6 +412,46 @@ package final class SimulatedDisk: Disk {
       pages += handle.file.pageCount
     }
     return pages * SimulatedFile.pageSize
+  }
+
+  /// No more than `room` can be written.
+  func fill(leaving room: Int) { quota = usedBytes + room }
+
+  /// Damages a sector at rest, of a file that is chosen at random, and returns the file's name: a
+  /// bit, the whole sector, or another sector's content in its place, as a misdirected write leaves
+  /// it. The last batch of the log is spared until it is sealed: nothing could tell rot in it from
+  /// a torn write. So is one of the two slots of the hard state.
+  func rot(_ random: inout Random) -> String? {
+    let entries = directory.durable.filter { $0.file.size > 0 }
+    guard !entries.isEmpty else { return nil }
+    let entry = random.pick(entries)
+    let sectorSize = SimulatedFile.sectorSize
+    var sector = random.below((entry.file.size + sectorSize - 1) / sectorSize)
+    // Files of mostly zeros are hurt where it matters.
+    if random.coin(0.5) { sector = random.below(min(sector + 1, 16)) }
+    if entry.name == DurableHardState.fileName {
+      sector = random.pick(DurableHardState.slotOffsets) / sectorSize
+    }
+    let start = sector * sectorSize
+    let range = start..<min(start + sectorSize, entry.file.size)
+    if let last = durableLog.lastBatch, last.segment == ObjectIdentifier(entry.file), !last.isSeal,
+      last.range.overlaps(range)
+    {
+      return nil
+    }
+    let old = entry.file.durableBytes(range)
+    var bytes = old
+    switch random.below(4) {
+    case 0: bytes = [UInt8](repeating: 0, count: bytes.count)
+    case 1:
+      let other = random.pick(entries).file
+      let from = random.below((other.size + sectorSize - 1) / sectorSize) * sectorSize
+      bytes = other.durableBytes(from..<from + bytes.count)
+    default: bytes[random.below(bytes.count)] ^= 1 << UInt8(random.below(8))
+    }
+    guard bytes != old else { return nil }
+    bytes.withUnsafeBytes { entry.file.write($0, at: start, durable: true) }
+    return entry.name
   }
 
   // MARK: For tests: the disk of a stopped node

@@ -137,6 +137,32 @@ final class SimulatedFile {
     }
   }
 
+  /// Nothing of it would be lost with the power.
+  var isDurable: Bool { size == durableSize && slots.allSatisfy { $0.dirty == 0 } }
+
+  /// What the platters have, zeros where the file does not reach.
+  func durableBytes(_ range: Range<Int>) -> [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: range.count)
+    forEachPiece(at: range.lowerBound, count: range.count) { slot, start, length, done in
+      guard slot < slots.count else { return }
+      var position = start
+      while position < start + length {
+        let sector = position / Self.sectorSize
+        let end = min(start + length, (sector + 1) * Self.sectorSize)
+        let isDirty = slots[slot].dirty & (1 << UInt8(sector)) != 0
+        if let page = isDirty ? slots[slot].saved : slots[slot].page {
+          let source = UnsafeRawBufferPointer(start: page.bytes + position, count: end - position)
+          bytes.withUnsafeMutableBytes {
+            UnsafeMutableRawBufferPointer(rebasing: $0[(done + position - start)...])
+              .copyMemory(from: source)
+          }
+        }
+        position = end
+      }
+    }
+    return bytes
+  }
+
   // MARK: Crash
 
   /// What is left after power is gone: every sector that was not durable becomes old, new, torn or

@@ -21,6 +21,25 @@ struct Packet {
   var isReplay = false
 }
 
+extension Packet {
+  /// One bit for each kind of message; 0 for what belongs to a connection.
+  var kindBit: UInt64 {
+    guard case .message(let envelope, _, _) = content else { return 0 }
+    switch envelope.message {
+    case .voteRequest(let request): return request.phase == .preVote ? 1 : 2
+    case .voteReply(let reply): return reply.phase == .preVote ? 4 : 8
+    case .append: return 16
+    case .appendReply: return 32
+    case .heartbeat: return 64
+    case .heartbeatReply: return 128
+    case .timeoutNow: return 256
+    case .snapshotChunk: return 512
+    case .snapshotReply: return 1024
+    case .removed, .diverged: return 2048
+    }
+  }
+}
+
 /// One connection between two processes, as both ends see it.
 final class Connection {
   let dialler: Int
@@ -77,24 +96,26 @@ enum InquiryOutcome {
 
 /// The wires: one path per direction between two hosts.
 ///
-/// As a stream, a path keeps the order of what is sent on one connection and loses nothing: behind a cut it
-/// waits, and arrives late or never. As datagrams, each message is on its own: it may be lost, doubled, or
-/// overtake others; nothing in Raft depends on more.
+/// As a stream, a path keeps the order of what is sent on one connection and loses nothing: behind
+/// a cut it waits, and arrives late or never. As datagrams, each message is on its own: it may be
+/// lost, doubled, or overtake others; nothing in Raft depends on more.
 struct SimulatedNetwork {
   struct Path {
-    /// How many faults cut it right now.
+    /// How many faults cut it right now: datagrams are lost, streams wait.
     var cuts = 0
-    var cutSince: UInt64 = 0
-    /// Nothing arrives before.
-    var cloggedUntil: UInt64 = 0
+    /// How many faults clog it right now: everything waits, and comes at once in the end.
+    var clogs = 0
+    /// Since when nothing has come through.
+    var blockedSince: UInt64 = 0
     /// Added to the latency by a fault.
     var delay: UInt64 = 0
     /// The last arrival, by lane: messages, and snapshot chunks.
     var lastArrival: (UInt64, UInt64) = (0, 0)
-    /// Sent into the cut, to be sent again after it.
+    /// To be sent on when nothing blocks it any more.
     var waiting: [Packet] = []
 
     var isCut: Bool { cuts > 0 }
+    var isBlocked: Bool { cuts > 0 || clogs > 0 }
   }
 
   private let hostCount: Int
@@ -102,6 +123,10 @@ struct SimulatedNetwork {
   var random: Random
   /// Messages kept to be sent again much later.
   var replayable: [Packet] = []
+  /// More loss and duplication than usual, in thousandths.
+  var storms: [(loss: Int, duplication: Int, end: UInt64)] = []
+  /// Messages of some kinds get lost or come late; loss in thousandths.
+  var filters: [(kinds: UInt64, loss: Int, delay: UInt64, end: UInt64)] = []
 
   init(hostCount: Int, random: Random) {
     self.hostCount = hostCount
@@ -118,14 +143,13 @@ struct SimulatedNetwork {
 extension World {
   /// Puts a packet on its way.
   func send(_ packet: Packet) {
-    if network[packet.source, packet.target].isCut {
-      if isLossy(packet) { return }
+    if network[packet.source, packet.target].isBlocked {
+      if network[packet.source, packet.target].isCut, isLossy(packet) { return }
       network[packet.source, packet.target].waiting.append(packet)
       return
     }
     if isLossy(packet) { return sendLossy(packet) }
     var arrival = now + latency(packet)
-    arrival = max(arrival, network[packet.source, packet.target].cloggedUntil)
     if isSnapshotLane(packet) {
       arrival = max(arrival, network[packet.source, packet.target].lastArrival.1)
       network[packet.source, packet.target].lastArrival.1 = arrival
@@ -137,18 +161,34 @@ extension World {
   }
 
   private func sendLossy(_ packet: Packet) {
-    if swarm.lossRate > 0, network.random.coin(swarm.lossRate) { return marks.hit(.messageLost) }
+    guard isRaging else { return schedule(packet, late: 0) }
+    var (loss, duplication) = (swarm.lossRate, swarm.duplicationRate)
+    for storm in network.storms where storm.end > now {
+      loss += Double(storm.loss) / 1000
+      duplication += Double(storm.duplication) / 1000
+    }
+    var late: UInt64 = 0
+    for filter in network.filters where filter.end > now && filter.kinds & packet.kindBit != 0 {
+      loss += Double(filter.loss) / 1000
+      late += network.random.time(0, filter.delay)
+    }
+    if loss > 0, network.random.coin(loss) { return marks.hit(.messageLost) }
     keepForReplay(packet)
-    schedule(packet)
-    if swarm.duplicationRate > 0, network.random.coin(swarm.duplicationRate) {
+    if swarm.delayRate > 0, network.random.coin(swarm.delayRate) {
+      marks.hit(.messageDelayed)
+      late += network.random.logarithmic(Duration.millisecond, swarm.longestDelay)
+    }
+    schedule(packet, late: late)
+    if duplication > 0, network.random.coin(duplication) {
       marks.hit(.messageDoubled)
-      schedule(packet)
+      schedule(packet, late: 0)
     }
   }
 
-  private func schedule(_ packet: Packet) {
-    var arrival = max(now + latency(packet), network[packet.source, packet.target].cloggedUntil)
-    if !swarm.has(.reordering) {
+  /// What comes `late` lets others overtake it.
+  private func schedule(_ packet: Packet, late: UInt64) {
+    var arrival = now + latency(packet) + late
+    if !swarm.has(.reordering), late == 0 {
       arrival = max(arrival, network[packet.source, packet.target].lastArrival.0)
       network[packet.source, packet.target].lastArrival.0 = arrival
     }
@@ -196,19 +236,40 @@ extension World {
 
   func cut(_ source: Int, _ target: Int) {
     network[source, target].cuts += 1
-    guard network[source, target].cuts == 1 else { return }
-    network[source, target].cutSince = now
-    // The receiving end hears nothing more, and gives up after five seconds.
+    if network[source, target].cuts + network[source, target].clogs == 1 {
+      didBlock(source, target)
+    }
+  }
+
+  func mend(_ source: Int, _ target: Int) {
+    guard network[source, target].cuts > 0 else { return }
+    network[source, target].cuts -= 1
+    if !network[source, target].isBlocked { didUnblock(source, target) }
+  }
+
+  func clog(_ source: Int, _ target: Int) {
+    network[source, target].clogs += 1
+    if network[source, target].cuts + network[source, target].clogs == 1 {
+      didBlock(source, target)
+    }
+  }
+
+  func unclog(_ source: Int, _ target: Int) {
+    guard network[source, target].clogs > 0 else { return }
+    network[source, target].clogs -= 1
+    if !network[source, target].isBlocked { didUnblock(source, target) }
+  }
+
+  /// The receiving end hears nothing more, and gives up after five seconds.
+  private func didBlock(_ source: Int, _ target: Int) {
+    network[source, target].blockedSince = now
     for connection in connections(between: source, target) {
       queue.schedule(
         .silence(connection, host: target, since: now), at: now + Self.silenceLimit)
     }
   }
 
-  func mend(_ source: Int, _ target: Int) {
-    guard network[source, target].isCut else { return }
-    network[source, target].cuts -= 1
-    guard !network[source, target].isCut else { return }
+  private func didUnblock(_ source: Int, _ target: Int) {
     let waiting = network[source, target].waiting
     network[source, target].waiting = []
     for packet in waiting { send(packet) }
@@ -217,10 +278,11 @@ extension World {
   /// Undoes every fault of the wires between two hosts, both ways.
   func mendAll(_ first: Int, _ second: Int) {
     for (source, target) in [(first, second), (second, first)] {
-      network[source, target].cloggedUntil = 0
       network[source, target].delay = 0
-      network[source, target].cuts = min(network[source, target].cuts, 1)
-      mend(source, target)
+      guard network[source, target].isBlocked else { continue }
+      network[source, target].cuts = 0
+      network[source, target].clogs = 0
+      didUnblock(source, target)
     }
   }
 
@@ -233,7 +295,7 @@ extension World {
   func didFallSilent(_ connection: Connection, at host: Int, since: UInt64) {
     let source = connection.other(host)
     let path = network[source, host]
-    let isDeaf = path.isCut && path.cutSince == since
+    let isDeaf = path.isBlocked && path.blockedSince == since
     let isStill = hosts[source].silentSince == since
     guard isDeaf || isStill, connection.isOpen(at: host) else { return }
     // Whoever did not run heard nothing, and holds it against nobody.

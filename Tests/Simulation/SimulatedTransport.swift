@@ -1,7 +1,7 @@
 import RaftKV
 
-/// The seam's other side in a simulation: connections come and go as in `PeerTransport`, hellos are judged
-/// by the same rules, and messages travel as values instead of bytes.
+/// The seam's other side in a simulation: connections come and go as in `PeerTransport`, hellos are
+/// judged by the same rules, and messages travel as values instead of bytes.
 package final class SimulatedTransport: Transport {
   /// What a process holds with one other node.
   final class Link {
@@ -317,14 +317,16 @@ package final class SimulatedTransport: Transport {
   }
 
   private func didReset(_ connection: Connection, isRefused: Bool) {
-    if let inquiry = connection.inquiry {
+    // What the dialler waits for is none of the acceptor's business.
+    let isDialler = connection.dialler == host && connection.diallerEpoch == epoch
+    if isDialler, let inquiry = connection.inquiry {
       connection.inquiry = nil
       connection.isOver = true
       return inquiry(isRefused ? .connectionRefused : .timedOut)
     }
     if links.contains(where: { $0.connection === connection }) {
       drop(connection, tellingOther: false)
-    } else {
+    } else if isDialler {
       giveUp(connection)
     }
   }

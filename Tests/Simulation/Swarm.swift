@@ -1,15 +1,27 @@
 import RaftKV
 
-/// What one seed chooses: the cluster, its tuning, and which faults it meets. Every kind of fault is on
-/// with probability one half, so that each seed tests another mixture (swarm testing); one seed in ten is
-/// calm, and must not see a second election.
+/// What one seed chooses: the cluster, its tuning, and which faults it meets. Every kind of fault
+/// is on with probability one half, so that each seed tests another mixture (swarm testing); one
+/// seed in ten is calm, and must not see a second election.
 struct Swarm {
   enum Feature: Int, CaseIterable {
-    case datagrams, loss, duplication, reordering, replay, slowLinks, clogs, cuts, oneWayCuts,
-      bridges
-    case isolations, resets, pauses, shortPauses, drift, clockSteps, kills, powerLoss, crashAtDisk
-    case massCrash, slowDisk, hungDisk, shortWrites, fullDisk, writeErrors, wipes, moves
-    case joins, removes, handOvers, snapshots, bigValues, slowTurns, clientDeaths
+    // How the wires are, all the time.
+    case datagrams, loss, duplication, reordering, replay, delays
+    // How the nodes are.
+    case drift, powerLoss, shortWrites, snapshots, bigValues, slowTurns, tinyLimits
+    // How the clients are.
+    case clientDeaths, stubbornClients
+    /// Faults may wait for a moment that matters.
+    case triggers
+    // Events.
+    case slowLinks, clogs, swizzles, storms, filters
+    case cuts, oneWayCuts, partitions, isolations, resets
+    case pauses, shortPauses, suspends, clockSteps
+    case kills, pairKills, massCrash, crashAtDisk
+    case slowDisk, hungDisk, fullDisk, diskErrors, rot
+    case wipes, moves, removals, stops, transfers
+
+    var isEvent: Bool { rawValue > Feature.triggers.rawValue }
   }
 
   var isCalm: Bool
@@ -29,6 +41,9 @@ struct Swarm {
   var lossRate = 0.0
   var duplicationRate = 0.0
   var replayRate = 0.0
+  /// How often a datagram comes late, and by how much at most.
+  var delayRate = 0.0
+  var longestDelay: UInt64 = 0
   /// How long a node's loop takes to come round; 0: at once.
   var turnTime: UInt64 = 0
   var parameters = Parameters()
@@ -36,6 +51,9 @@ struct Swarm {
   var snapshotEntries = 100_000
   var snapshotBytes = 64 << 20
   var keptTailBytes = 1 << 20
+  var maximumHeld = 1024
+  var maximumPendingReads = 65_536
+  var maximumDeferred = 512
   var valueSizes: [Int] = [8]
   /// Clients send bytes, instead of calling what HTTP would call.
   var speaksHTTP = false
@@ -48,14 +66,14 @@ struct Swarm {
     for feature in Feature.allCases where random.coin(0.5) {
       chosen |= 1 << UInt64(feature.rawValue)
     }
-    hostCount = random.pick([1, 2, 3, 3, 3, 3, 4, 5, 5, 5, 6, 7])
+    hostCount = random.pick([1, 2, 3, 3, 3, 3, 3, 4, 5, 5, 5, 6, 7])
     clientCount = 1 + random.below(6)
     keyCount = 1 + random.below(10)
-    thinkTime = random.logarithmic(2 * Duration.millisecond, 500 * Duration.millisecond)
+    thinkTime = random.logarithmic(4 * Duration.millisecond, 500 * Duration.millisecond)
     readShare = random.unit()
     deleteShare = random.unit() * 0.3
-    safetyTime = random.time(20 * Duration.second, 60 * Duration.second)
-    faultCount = Int(random.logarithmic(4, 80))
+    safetyTime = random.time(45 * Duration.second, 90 * Duration.second)
+    faultCount = Int(random.logarithmic(8, 160))
     latency = (
       random.logarithmic(20 * Duration.microsecond, 2 * Duration.millisecond),
       random.logarithmic(20 * Duration.microsecond, 3 * Duration.millisecond)
@@ -75,10 +93,16 @@ struct Swarm {
       Double(random.logarithmic(1, 128)) / 1024
     }
     let (loss, duplication, replay) = (rate(&random), rate(&random), rate(&random))
+    let delay = rate(&random)
+    let late = random.logarithmic(10 * Duration.millisecond, 10 * Duration.second)
     if has(.datagrams) {
       if has(.loss) { lossRate = loss }
       if has(.duplication) { duplicationRate = duplication }
-      if has(.replay) { replayRate = replay / 4 }
+      if has(.replay) { replayRate = replay / 2 }
+      if has(.delays) {
+        delayRate = delay
+        longestDelay = late
+      }
     }
     let slow = random.logarithmic(50 * Duration.microsecond, 5 * Duration.millisecond)
     if has(.slowTurns) { turnTime = slow }
@@ -94,17 +118,23 @@ struct Swarm {
     limits.memoryTail = random.pick([0, 2048, 16384, 1 << 20])
     limits.lastReserve = 2048
     limits.ballastSize = segment
-    limits.preparationPiece = random.pick([512, 4096, 65536])
+    limits.preparationPiece = random.pick([2048, 4096, 65536])
     let entries = Int(random.logarithmic(5, 400))
     if has(.snapshots) {
       snapshotEntries = entries
       snapshotBytes = 512
       keptTailBytes = random.pick([0, 512, 8192])
     }
-    parameters.snapshotChunkBytes = random.pick([64, 512, 4096, 65536])
-    parameters.maximumAppendBytes = random.pick([64, 1024, 1 << 20])
-    parameters.windowMessages = random.pick([1, 4, 256])
-    parameters.windowBytes = random.pick([256, 4096, 8 << 20])
+    parameters.snapshotChunkBytes = random.pick([16, 64, 512, 4096, 65536])
+    parameters.maximumAppendBytes = random.pick([1, 64, 1024, 1 << 20])
+    parameters.windowMessages = random.pick([1, 2, 4, 256])
+    parameters.windowBytes = random.pick([1, 256, 4096, 8 << 20])
+    if has(.tinyLimits) {
+      parameters.uncommittedBytes = random.pick([1, 2048, 65536])
+      maximumHeld = random.pick([1, 3, 1024])
+      maximumPendingReads = random.pick([1, 4, 65_536])
+      maximumDeferred = random.pick([1, 4, 512])
+    }
     if has(.bigValues) { valueSizes = [8, 8, 100, 1000, 3000] }
   }
 }

@@ -1,7 +1,7 @@
 import RaftKV
 
-/// The run in 64 bits: every event and what it led to is folded in, so that two runs are the same if their
-/// hashes are. Where somebody listens, events are told in words as well.
+/// The run in 64 bits: every event and what it led to is folded in, so that two runs are the same
+/// if their hashes are. Where somebody listens, events are told in words as well.
 struct Trace {
   private(set) var hash: UInt64 = 0xcbf2_9ce4_8422_2325
   /// Takes every note in words, as it is made.

@@ -2,9 +2,10 @@ import RaftKV
 
 /// Whether a process may give the answer that it gives, at the moment it gives it.
 ///
-/// The log is the order of all writes, and the checker knows it. So a read is right if and only if what it
-/// returns was true after some entry between the last one that anybody had been told of when the read was
-/// called, and the last one that is committed: that is linearizability, for every key at once.
+/// The log is the order of all writes, and the checker knows it. So a read is right if and only if
+/// what it returns was true after some entry between the last one that anybody had been told of
+/// when the read was called, and the last one that is committed: that is linearizability, for every
+/// key at once.
 extension World {
   func judge(_ answer: Answer, to request: Request) {
     switch answer {
@@ -40,34 +41,7 @@ extension World {
     {
       fail(.linearizability, "a write at \(index) comes before one acknowledged before its call")
     }
-    checkOnDisks(index)
     checker.acknowledge(index.rawValue, at: now)
-  }
-
-  /// A majority of some configuration that may be in force has it, by what their disks have completed.
-  private func checkOnDisks(_ index: LogIndex) {
-    let chain = checker.committed[Int(index.rawValue) - 1].chain
-    var holders: [NodeID] = []
-    for host in hosts {
-      if let process = host.process {
-        let raft = process.replica.raft.persistedIndex
-        if raft >= index,
-          index <= process.mirror.base || process.mirror.item(at: index)?.chain == chain
-        {
-          holders.append(process.replica.raft.id)
-        }
-      } else if host.promise.persisted.index >= index {
-        holders.append(host.promise.node)
-      }
-    }
-    for host in hosts {
-      guard let process = host.process else { continue }
-      let voters = process.replica.raft.configuration.voters
-      let count = voters.reduce(0) { $0 + (holders.contains($1) ? 1 : 0) }
-      if count >= voters.count / 2 + 1, !voters.isEmpty { return }
-    }
-    fail(
-      .durability, "a write is acknowledged at \(index), and only \(holders.count) disks have it")
   }
 
   private func judgeRead(_ value: UInt64, _ staleness: Staleness?, _ request: Request) {

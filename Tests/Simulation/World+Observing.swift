@@ -7,13 +7,17 @@ extension World {
     observeLog(host, process)
     checkTransition(host, process)
     observeCommit(host, process)
+    let configurationIndex = replica.raft.configurations.currentIndex
+    if configurationIndex != process.seenConfiguration { observeConfiguration(host, process) }
     observeRole(host, process)
+    observeDisk(host)
     observeState(host, process)
     if let broken = replica.raft.brokenInvariant(since: process.watermarks) {
       fail(.monotone, "\(host.name): \(broken)")
     }
     process.watermarks = replica.raft.watermarks
     observeProgress(host, process)
+    observeBounds(host, process)
     timeline.observe(host, in: self)
     trace.fold(
       replica.raft.currentTerm.rawValue << 40 ^ replica.raft.commitIndex.rawValue << 20
@@ -29,14 +33,13 @@ extension World {
       readLog(host, process, base: base, last: last)
     }
     process.mirror.compact(through: base.index)
-    let configurationIndex = process.replica.raft.configurations.currentIndex
-    if configurationIndex != process.seenConfiguration { observeConfiguration(host, process) }
   }
 
   private func readLog(_ host: Host, _ process: Process, base: EntryID, last: EntryID) {
     var agreed = min(process.mirror.last, last.index)
     if agreed < base.index || process.mirror.base > last.index {
       marks.hit(.logReplacedBySnapshot)
+      didHappen(.snapshotInstalled, at: host.index)
       process.mirror.reset(to: base.index)
       agreed = base.index
     }
@@ -45,7 +48,10 @@ extension World {
     {
       agreed = agreed.previous
     }
-    if agreed < process.mirror.last { marks.hit(.entriesTruncated) }
+    if agreed < process.mirror.last {
+      marks.hit(.entriesTruncated)
+      didHappen(.truncation, at: host.index)
+    }
     process.mirror.truncate(after: agreed)
     var chain = chain(before: agreed, process)
     let reached = process.replica.log.forEachInMemory(from: agreed.next, through: last.index) {
@@ -123,7 +129,9 @@ extension World {
     let history = process.replica.raft.configurations
     if history.currentIndex < process.seenConfiguration { marks.hit(.configurationRolledBack) }
     process.seenConfiguration = history.currentIndex
+    didHappen(.configurationAppended, at: host.index)
     guard let previous = history.previous else { return }
+    checkConfigurations(host, process)
     let old = previous.voters
     let new = history.current.voters
     let difference =
@@ -135,6 +143,18 @@ extension World {
     }
     if new.count > old.count { marks.hit(.learnerPromoted) }
     if history.current.members.count < previous.members.count { marks.hit(.memberRemoved) }
+  }
+
+  /// One change at a time (D1): whoever appended a configuration knew the one before it to be
+  /// committed, so by now everybody's commit index, taken together, is at least there.
+  private func checkConfigurations(_ host: Host, _ process: Process) {
+    guard let earlier = process.replica.raft.configurations.previousIndex,
+      earlier.rawValue > UInt64(checker.committed.count)
+    else { return }
+    fail(
+      .configurationStep,
+      "\(host.name): the configuration at \(process.seenConfiguration) follows the one at "
+        + "\(earlier), which is not committed")
   }
 
   // MARK: Commit
@@ -155,7 +175,7 @@ extension World {
               + "\(checker.committed[position].term) is committed")
         }
       } else if position == checker.committed.count {
-        commitNew(EntryID(index: index, term: item.term), item.chain, process)
+        commitNew(EntryID(index: index, term: item.term), item.chain, host, process)
       } else {
         return fail(.committedPrefix, "\(host.name) commits \(index) out of nothing")
       }
@@ -163,12 +183,24 @@ extension World {
     }
   }
 
-  private func commitNew(_ id: EntryID, _ chain: UInt64, _ process: Process) {
+  private func commitNew(_ id: EntryID, _ chain: UInt64, _ host: Host, _ process: Process) {
+    didHappen(.commit, at: host.index)
+    var configurations = [process.replica.raft.configuration]
+    // It may have changed in the same turn, after the commit.
+    if process.replica.raft.configurations.currentIndex != process.seenConfiguration,
+      let previous = process.replica.raft.configurations.previous
+    {
+      configurations.append(previous)
+    }
+    checkOnDisks(id, configurations)
     let term = process.replica.raft.currentTerm
     if id.term < term { marks.hit(.committedOldTerm) }
     checker.committed.append(Checker.Committed(term: id.term, chain: chain, leaderTerm: term))
     guard let known = checker.known[id] else { return }
-    if let configuration = known.configuration { checker.configuration = configuration }
+    if let configuration = known.configuration {
+      checker.configuration = configuration
+      didHappen(.configurationCommitted, at: host.index)
+    }
     guard known.isCommand else { return }
     checker.versions[known.key].append(
       Checker.Version(index: id.index.rawValue, value: known.value))
@@ -183,7 +215,11 @@ extension World {
       process.seenRole = role
       process.seenTerm = term
     }
-    if process.seenRole == .leader, role != .leader { marks.hit(.leaderDeposed) }
+    if process.seenRole == .leader, role != .leader {
+      marks.hit(.leaderDeposed)
+      didHappen(.deposition, at: host.index)
+    }
+    if role == .candidate, process.seenRole != .candidate { didHappen(.candidacy, at: host.index) }
     guard role == .leader, process.seenRole != .leader || process.seenTerm != term else { return }
     trace.note(now, host.index, "leads in term \(term)")
     marks.hit(.leaderElected)
@@ -197,6 +233,21 @@ extension World {
       if checker.electionCount > 1 { marks.hit(.secondElection) }
     }
     checkCompleteness(host, process, term)
+    checkLeases(against: host, term)
+    didHappen(.election, at: host.index)
+  }
+
+  /// A lease means that nobody else can have been elected: not even an instant before it ends (C4).
+  private func checkLeases(against leader: Host, _ term: Term) {
+    for host in hosts where host !== leader {
+      guard let process = host.process, process.replica.raft.currentTerm < term,
+        process.replica.raft.hasLease(at: host.clock.instant(at: now))
+      else { continue }
+      fail(
+        .leaseBound,
+        "\(host.name) has a lease in term \(process.replica.raft.currentTerm), and "
+          + "\(leader.name) leads in term \(term)")
+    }
   }
 
   /// A leader has every entry that an earlier term committed (§5.4).
@@ -245,6 +296,7 @@ extension World {
 
   private func observeSnapshot(_ host: Host, _ entry: EntryID) {
     marks.hit(.snapshotTaken)
+    didHappen(.snapshotTaken, at: host.index)
     let bytes = host.disk.contents(of: SnapshotName.make(entry))
     guard !bytes.isEmpty else { return }  // A newer one has taken its place already.
     let hash = bytes.withUnsafeBytes { UInt64(CRC32C.checksum($0)) << 32 | UInt64($0.count) }
@@ -254,27 +306,10 @@ extension World {
     checker.snapshotHashes[entry.index] = hash
   }
 
-  // MARK: Progress
-
-  /// A leader believes of nobody's disk more than what is on it.
-  private func observeProgress(_ host: Host, _ process: Process) {
-    guard process.replica.raft.role == .leader else { return }
-    let term = process.replica.raft.currentTerm
-    for other in hosts where other !== host {
-      guard let peer = other.process, peer.replica.raft.currentTerm == term,
-        let progress = process.replica.raft.leadership?.progress(of: peer.replica.raft.id),
-        progress.matchIndex > peer.replica.raft.persistedIndex
-      else { continue }
-      fail(
-        .matchIndex,
-        "\(host.name) believes \(other.name) has \(progress.matchIndex), it has "
-          + "\(peer.replica.raft.persistedIndex)")
-    }
-  }
-
   // MARK: Messages
 
-  /// What leaves a node is a promise: it must be found on its disk after any crash.
+  /// What leaves a node is a promise: it is on its disk by now, and must be found there after any
+  /// crash.
   func willSend(_ envelope: Envelope, from index: Int) {
     let host = hosts[index]
     checkSending(envelope, host)
@@ -287,12 +322,20 @@ extension World {
       if reply.phase == .preVote { term = min(term, host.promise.term) }
       if reply.phase == .vote, reply.granted {
         promiseVote(of: envelope.from, for: envelope.to, in: envelope.term, host)
+        didHappen(.vote, at: index)
       }
+    case .appendReply(let reply):
+      if case .matched(let match) = reply.outcome { checkAcknowledgement(match, host) }
+    case .timeoutNow: didHappen(.transfer, at: index)
+    case .snapshotChunk(let chunk): if chunk.offset == 0 { didHappen(.snapshotSending, at: index) }
     default: break
     }
     if term > host.promise.term {
       host.promise.term = term
       host.promise.votedFor = .none
+      if host.disk.durableHardState?.term ?? .zero < term {
+        fail(.durability, "\(host.name) speaks of term \(term), which is not on its disk")
+      }
     }
   }
 
@@ -302,6 +345,12 @@ extension World {
       fail(.oneVotePerTerm, "\(host.name) votes for \(other) and \(candidate) in term \(term)")
     }
     checker.votes[vote] = candidate
+    let durable = host.disk.durableHardState
+    if durable?.term ?? .zero < term || durable?.term == term && durable?.votedFor != candidate {
+      fail(
+        .durability,
+        "\(host.name) votes for \(candidate) in term \(term), which is not on its disk")
+    }
     if term >= host.promise.term {
       host.promise.term = term
       host.promise.votedFor = candidate
@@ -330,8 +379,8 @@ extension World {
     if process.mirror.item(at: index)?.chain != chain {
       fail(
         .durability,
-        "\(host.name) had \(promise.persisted) on its disk, and after a crash it is gone: the log is "
-          + "\(replica.raft.outline.base) … \(replica.raft.outline.lastEntry)")
+        "\(host.name) had \(promise.persisted) on its disk, and after a crash it is gone: the log "
+          + "is \(replica.raft.outline.base) … \(replica.raft.outline.lastEntry)")
     }
   }
 }

@@ -5,11 +5,12 @@ extension World {
   /// A start as the server does it: inspect, create where nothing is, open, wire.
   func start(_ host: Host) {
     host.startsAt = nil
-    guard host.process == nil, !host.isHeldDown, !host.hasFailedForGood else { return }
+    guard host.process == nil, !host.isHeldDown else { return }
     host.isPoweredOff = false
     host.silentSince = nil
     host.epoch += 1
     tell(host, "starts, epoch \(host.epoch)")
+    let errorsBefore = host.disk.injectedErrors
     do throws(RecoveryError) {
       try createIfNew(host)
       let recovered = try RecoveredNode.open(
@@ -17,7 +18,7 @@ extension World {
         clock: { [unowned self, unowned host] in host.clock.instant(at: now) }, logger: logger(host)
       )
       compose(host, recovered)
-    } catch { didNotStart(host, error) }
+    } catch { didNotStart(host, error, errorsBefore) }
   }
 
   private func createIfNew(_ host: Host) throws(RecoveryError) {
@@ -60,10 +61,13 @@ extension World {
     host.makesCluster = false
     let mirror = LogMirror(base: replica.raft.outline.base.index)
     let process = Process(
-      epoch: host.epoch, replica: replica, transport: transport, port: port, mirror: mirror)
+      epoch: host.epoch, replica: replica, transport: transport, port: port, mirror: mirror,
+      hostCount: hosts.count, injectedErrors: host.disk.injectedErrors)
     replica.requestAnotherTurn = { [unowned process] in process.wantsTurn = true }
     replica.onFatal = { [unowned process] in process.fatal = $0 }
     host.process = process
+    // A slot of the hard state is written anew from the other one.
+    if host.damagedFile == DurableHardState.fileName { host.damagedFile = nil }
     checkRecovery(host, process)
     runTurn(host)
   }
@@ -79,6 +83,9 @@ extension World {
     settings.snapshotSliceBytes = 4096
     settings.stateHashInterval = 16
     settings.maximumValueSize = 4096
+    settings.maximumHeld = swarm.maximumHeld
+    settings.maximumPendingReads = swarm.maximumPendingReads
+    settings.maximumDeferred = swarm.maximumDeferred
     return settings
   }
 
@@ -89,18 +96,28 @@ extension World {
     }
   }
 
-  private func didNotStart(_ host: Host, _ error: RecoveryError) {
+  private func didNotStart(_ host: Host, _ error: RecoveryError, _ errorsBefore: Int) {
     tell(host, "does not start: \(error)")
     if host.disk.hasCrashed {
       marks.hit(.crashInRecovery)
-      crashDisk(host, losingPower: swarm.has(.powerLoss) && faultRandom.coin(0.5))
-      return planStart(host, after: faultRandom.time(0, Duration.second))
+      crashDisk(host, losingPower: host.crashPlan.losingPower)
+      return planStart(host, after: host.crashPlan.downTime)
     }
     switch error {
-    case .io: planStart(host, after: Duration.second)
-    case .corrupt, .foreign, .newerFormat, .locked:
-      fail(.recovery, "\(host.name) does not start: \(error)")
+    case .io where host.disk.injectedErrors > errorsBefore || host.disk.quota != nil:
+      planStart(host, after: Duration.second)
+    // The one who finds rot is replaced; that there was some, the atlas knows.
+    case .corrupt where host.isDamaged, .foreign where host.isDamaged,
+      .newerFormat where host.isDamaged:
+      replaceDamaged(host)
+    default: fail(.recovery, "\(host.name) does not start: \(error)")
     }
+  }
+
+  private func replaceDamaged(_ host: Host) {
+    marks.hit(.rotFound)
+    host.damagedFile = nil
+    replace(host)
   }
 
   func planStart(_ host: Host, after wait: UInt64) {
@@ -118,6 +135,7 @@ extension World {
     tell(host, losingPower ? "loses power" : "is killed")
     trace.fold(0xdead ^ UInt64(host.index))
     host.promise = checker.promise(of: process, host.promise)
+    host.lastConfiguration = process.replica.raft.configuration
     let connections = process.transport.openConnections
     crashDisk(host, losingPower: losingPower)
     host.process = nil
@@ -152,12 +170,25 @@ extension World {
   /// The node has ended by itself; whether it may have is the question.
   func exit(_ host: Host, _ fatal: FatalError) {
     tell(host, "exits: \(fatal.message)")
-    marks.hit(.exitedOnDiskError)
-    guard fatal.exitCode == .diskFailure, swarm.has(.writeErrors) else {
-      return fail(.noFatalError, "\(host.name) exits: \(fatal.message)")
+    let process = host.process!
+    if fatal.exitCode == .diskFailure, host.disk.injectedErrors > process.injectedErrorsBefore {
+      marks.hit(.exitedOnDiskError)
+      kill(host, losingPower: swarm.has(.powerLoss) && faultRandom.coin(0.3))
+      return planStart(host, after: Duration.second)
     }
-    kill(host, losingPower: false)
-    planStart(host, after: Duration.second)
+    // A node that is joined must write whose it is, and ends where it cannot: it has promised
+    // nothing.
+    if fatal.exitCode == .diskFailure, host.disk.quota != nil,
+      fatal.message.hasPrefix("the identity cannot be written")
+    {
+      kill(host, losingPower: false)
+      return planStart(host, after: Duration.second)
+    }
+    if fatal.exitCode == .corruptData, host.isDamaged {
+      kill(host, losingPower: false)
+      return replaceDamaged(host)
+    }
+    fail(.noFatalError, "\(host.name) exits: \(fatal.message)")
   }
 
   // MARK: Pauses
@@ -189,11 +220,13 @@ extension World {
     let first = waiting.isEmpty ? 0 : processRandom.below(waiting.count + 1)
     for event in waiting[..<first] {
       guard host.process === process else { return }
-      if case .wake = event { process.wakesAt = .max } else { take(event, host, process) }
+      if case .wake = event { continue }
+      take(event, host, process)
     }
     for event in waiting[first...] {
       guard host.process === process else { return }
-      if case .wake = event { process.wakesAt = .max } else { take(event, host, process) }
+      if case .wake = event { continue }
+      take(event, host, process)
     }
     if host.process === process { runTurn(host) }
   }

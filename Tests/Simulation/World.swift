@@ -1,7 +1,7 @@
 import RaftKV
 
-/// A cluster with its disks, wires, clocks and clients, in one thread and under one seed: it does one thing
-/// after the other, in the order of time, and the checker looks on.
+/// A cluster with its disks, wires, clocks and clients, in one thread and under one seed: it does
+/// one thing after the other, in the order of time, and the checker looks on.
 package final class World {
   package let seed: UInt64
   let swarm: Swarm
@@ -18,7 +18,20 @@ package final class World {
   /// What processes read from their clients' sockets lies here.
   private(set) lazy var guarded = GuardedBytes()
   var marks = Marks()
-  var faults: [PlannedFault] = []
+  /// What was planned, in order of time. Replaced before the run to replay less of it.
+  package var faults: [PlannedFault] = []
+  /// What the disks that are gone had. What they acknowledged they acknowledged.
+  var lostLogs: [(NodeID, DurableLog)] = []
+  /// Those whose time has come and that wait for their moment.
+  var armed: [Int] = []
+  /// Rises when everything is healed: the ends of earlier faults are void.
+  var era = 0
+  /// Faults may strike. Afterwards the wires lose and delay nothing.
+  var isRaging = false
+  /// The operator begins nothing: he would not change the membership while nodes are sick.
+  var isOperatorPaused = false
+  /// The liveness phase: every client works without a pause, half writes and half consistent reads.
+  var isProbing = false
   /// One stream per subsystem, so that a draw in one does not reshuffle the others.
   var processRandom: Random
   var clientRandom: Random
@@ -82,8 +95,8 @@ package final class World {
 
   // MARK: Running
 
-  /// Lets the world go on until `deadline`, until `isDone`, or until an invariant is broken. Returns
-  /// whether it was done.
+  /// Lets the world go on until `deadline`, until `isDone`, or until an invariant is broken.
+  /// Returns whether it was done.
   @discardableResult
   func run(until deadline: UInt64, _ isDone: () -> Bool = { false }) -> Bool {
     while failure == nil {
@@ -99,8 +112,12 @@ package final class World {
 
   private func handle(_ event: Occurrence) {
     switch event {
-    case .completion(let host, let epoch, _), .wake(let host, let epoch),
-      .turn(let host, let epoch),
+    case .wake(let host, let epoch):
+      // Another wake-up was planned since, for another time.
+      guard let process = process(host, epoch), process.wakesAt == now else { return }
+      process.wakesAt = .max
+      deliver(event, to: hosts[host], process)
+    case .completion(let host, let epoch, _), .turn(let host, let epoch),
       .dial(let host, let epoch, _):
       guard let process = process(host, epoch) else { return }
       deliver(event, to: hosts[host], process)
@@ -117,10 +134,9 @@ package final class World {
       receive(answer, sequence: sequence, client: client)
     case .clientStep(let client): step(client)
     case .clientTimeout(let client, let sequence): timeOut(client, sequence: sequence)
-    case .resume(let host): resume(hosts[host])
-    case .start(let host): start(hosts[host])
-    // Once healing has begun, faults that were planned come too late.
-    case .fault(let index): if faults.indices.contains(index) { perform(faults[index].fault) }
+    case .end(let era, let end): if era == self.era { end() }
+    case .start(let host): if hosts[host].startsAt == now { start(hosts[host]) }
+    case .fault(let index, let subject): strike(index, subject: subject)
     }
   }
 
@@ -181,7 +197,6 @@ package final class World {
       process.transport.receive(packet)
     case .request(let request): process.port.handle(request)
     case .wake:
-      process.wakesAt = .max
       guard host.clock.instant(at: now) >= process.replica.nextDeadline else {
         return armWake(host, process)
       }
@@ -191,8 +206,9 @@ package final class World {
     case .handshakeTimeout(let connection): process.transport.expire(connection)
     default: preconditionFailure("only events of a process reach one")
     }
-    if swarm.turnTime == 0 { runTurn(host) } else { planTurn(host) }
-    if case .turn = event, swarm.turnTime > 0 { runTurn(host) }
+    var isTurn = swarm.turnTime == 0
+    if case .turn = event { isTurn = true }
+    if isTurn { runTurn(host) } else { planTurn(host) }
   }
 
   private func traceArrival(_ packet: Packet) {
@@ -233,7 +249,8 @@ package final class World {
     sendAnswers(process)
     if host.disk.hasCrashed {
       marks.hit(.crashAtDiskAccess)
-      return kill(host, losingPower: swarm.has(.powerLoss) && faultRandom.coin(0.5))
+      kill(host, losingPower: host.crashPlan.losingPower)
+      return planStart(host, after: host.crashPlan.downTime)
     }
     if let fatal = process.fatal { return exit(host, fatal) }
     if process.wantsTurn {

@@ -22,6 +22,7 @@ package struct ConfigurationHistory: Equatable, Sendable {
   package var previous: Configuration? {
     items.count > 1 ? items[items.count - 2].configuration : nil
   }
+  package var previousIndex: LogIndex? { items.count > 1 ? items[items.count - 2].index : nil }
 
   /// The configuration in force at `index`.
   package func item(at index: LogIndex) -> Item {

@@ -1,0 +1,215 @@
+import RaftKV
+
+/// What must happen once the faults are over: at first for a majority, whatever the others go on
+/// doing, then for everybody.
+///
+/// What excuses a failure is decided by what was done to the cluster, never by how it went: no
+/// majority ever loses its data (`World.mayLose`), and what stays outside the core either cannot be
+/// heard, or is let lead.
+struct Recovery {
+  private let world: World
+  private var core: [Int] = []
+  /// Outside the core, and still able to lead it.
+  private var others: [Int] = []
+
+  init(_ world: World) { self.world = world }
+
+  mutating func run() {
+    heal()
+    finishChanges()
+    chooseCore()
+    for host in world.hosts where !core.contains(host.index) { cripple(host) }
+    world.reachable = core + others
+    serve()
+    if world.failure == nil { converge() }
+    if world.failure == nil { rest() }
+  }
+
+  private var names: String { core.map { "n\($0 + 1)" }.joined(separator: " ") }
+
+  /// No more faults; whoever is down, starts.
+  private func heal() {
+    world.tell(nil, "everything is healed")
+    world.isRaging = false
+    world.era += 1
+    world.armed = []
+    world.faults = []
+    for host in world.hosts {
+      host.disk.quota = nil
+      host.disk.fault = { _, _ in nil }
+      host.disk.accessesUntilCrash = nil
+      host.disk.recover()
+      while host.isPaused { world.resume(host) }
+      for other in world.hosts where other.index > host.index {
+        world.mendAll(host.index, other.index)
+      }
+      host.isHeldDown = false
+      if host.process == nil { world.start(host) }
+    }
+  }
+
+  /// What the operator has begun comes to an end first: a change that is appended later could make
+  /// the core a minority, and it was not the cluster's idea.
+  private func finishChanges() {
+    world.isOperatorPaused = true
+    world.run(until: world.now + 30 * Duration.second) {
+      world.clients[0].operation?.isOut != true
+        && world.hosts.allSatisfy { $0.process?.replica.load.membershipChanges ?? 0 == 0 }
+    }
+  }
+
+  // MARK: Liveness
+
+  /// A random majority of sound voters, in every configuration that is in force anywhere.
+  private mutating func chooseCore() {
+    var order = world.hosts.filter { !$0.isLost }.map(\.index)
+    order.shuffle(using: &world.faultRandom)
+    for host in order where !isCore(core) { core.append(host) }
+    core.sort()
+    guard !isCore(core) else { return }
+    let nodes = world.hosts.map { "\($0.name) is \($0.promise.node), lost: \($0.isLost)" }
+    let voters = world.configurationsInForce.map { "\($0.voters)" }
+    world.fail(
+      .liveness,
+      "the faults left no majority of sound disks: \(nodes.joined(separator: "; ")); voters are "
+        + voters.joined(separator: " or "))
+  }
+
+  private func isCore(_ hosts: [Int]) -> Bool {
+    guard !hosts.isEmpty else { return false }
+    let nodes = hosts.map { world.hosts[$0].promise.node }
+    return world.configurationsInForce.allSatisfy { World.isMajority(nodes, of: $0) }
+  }
+
+  /// What stays broken.
+  private mutating func cripple(_ host: Host) {
+    guard !world.swarm.isCalm else { return others.append(host.index) }
+    let kind = world.faultRandom.below(9)
+    world.tell(host, "stays outside the core \(names), kind \(kind)")
+    switch kind {
+    case 0:
+      host.isHeldDown = true
+      world.kill(host, losingPower: false)
+    case 1:
+      for member in core {
+        world.cut(host.index, member)
+        world.cut(member, host.index)
+      }
+    case 2: for member in core { world.cut(host.index, member) }
+    case 3: for member in core { world.cut(member, host.index) }
+    case 4: world.pause(host)
+    case 5:
+      // It may lead until the first write shows that its disk hangs.
+      host.disk.latency = (Interval.seconds(1000), Interval.seconds(1000))
+      others.append(host.index)
+    case 6:
+      // It may lead until its disk is full, and then hands over.
+      host.disk.fill(leaving: 0)
+      others.append(host.index)
+    case 7:
+      // It sees one of the core alone. Should it lead, then with that one, and the rest must wait:
+      // the core is not whole by what it knows. Clients reach it.
+      for member in core.dropFirst() {
+        world.cut(host.index, member)
+        world.cut(member, host.index)
+      }
+      others.append(host.index)
+    default: others.append(host.index)
+    }
+  }
+
+  /// Ten of the longest election timeouts of the slowest clock for a leader; then work is done.
+  private func serve() {
+    world.isProbing = true
+    let electionTimeout = world.swarm.parameters.electionTimeout.nanoseconds
+    let limit = electionTimeout * 2 * 10 * 10 / 9
+    guard world.run(until: world.now + limit, { hasLeader }) else {
+      return world.fail(.liveness, "no leader among \(names) in time")
+    }
+    let before = completed
+    let term = highestTerm
+    let goal = 100
+    let isDone = world.run(until: world.now + 120 * Duration.second) {
+      completed.writes - before.writes >= goal && completed.reads - before.reads >= goal
+    }
+    guard world.failure == nil else { return }
+    guard isDone else {
+      return world.fail(
+        .liveness,
+        "clients of \(names) got \(completed.writes - before.writes) writes and "
+          + "\(completed.reads - before.reads) reads done in 120 s")
+    }
+    if highestTerm.rawValue > term.rawValue + 3 {
+      world.fail(.liveness, "\(names) went from term \(term) to \(highestTerm) in peace")
+    }
+  }
+
+  private var completed: (writes: Int, reads: Int) {
+    world.clients.reduce((0, 0)) { ($0.0 + $1.completed.writes, $0.1 + $1.completed.reads) }
+  }
+
+  private var highestTerm: Term {
+    core.compactMap { world.hosts[$0].process?.replica.raft.currentTerm }.max() ?? .zero
+  }
+
+  private var hasLeader: Bool {
+    (core + others).contains { host in
+      guard let process = world.hosts[host].process else { return false }
+      return process.replica.raft.role == .leader && process.replica.raft.hasCommittedInTerm
+    }
+  }
+
+  // MARK: Convergence
+
+  private func converge() {
+    heal()
+    world.reachable = Array(world.hosts.indices)
+    world.isProbing = false
+    world.isQuiet = true
+    world.isOperatorPaused = false
+    world.queue.schedule(.clientStep(0), at: world.now)
+    for host in world.hosts { world.bringBack(host) }
+    let hasConverged = world.run(until: world.now + 120 * Duration.second) { areAllEqual }
+    guard !hasConverged, world.failure == nil else { return }
+    let states = world.hosts.map { host in
+      guard let process = host.process else { return "\(host.name) is down" }
+      let raft = process.replica.raft.commitIndex
+      return "\(host.name) applied \(process.replica.appliedIndex) of \(raft)"
+    }
+    world.fail(.convergence, states.joined(separator: ", "))
+  }
+
+  private var areAllEqual: Bool {
+    guard world.areAllVoters else { return false }
+    let newest = LogIndex(UInt64(world.checker.committed.count))
+    return world.hosts.allSatisfy { host in
+      guard let process = host.process else { return false }
+      return process.replica.appliedIndex == newest && process.replica.raft.lastIndex == newest
+    }
+  }
+
+  /// A healthy cluster that nobody asks for anything keeps its leader, and nothing waits in it.
+  private func rest() {
+    world.run(until: world.now + 2 * Duration.second)
+    let term = world.hosts.compactMap { $0.process?.replica.raft.currentTerm }.max()
+    world.run(until: max(world.now + 3 * Duration.second, 60 * Duration.second))
+    guard world.failure == nil else { return }
+    if world.hosts.compactMap({ $0.process?.replica.raft.currentTerm }).max() != term {
+      return world.fail(.calm, "an election in a healthy cluster at rest")
+    }
+    // Between two turns there may be a message or two.
+    let isAtRest = world.run(until: world.now + 2 * Duration.second) {
+      world.hosts.allSatisfy { $0.process?.replica.load.waiting == nil }
+    }
+    guard !isAtRest else { return }
+    for host in world.hosts {
+      if let waiting = host.process?.replica.load.waiting {
+        world.fail(.bounds, "\(host.name) is at rest, and \(waiting) still waits")
+      }
+    }
+  }
+}
+
+extension World {
+  var areAllVoters: Bool { !isOperatorBusy && checker.configuration.voterCount == hosts.count }
+}

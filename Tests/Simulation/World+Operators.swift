@@ -1,0 +1,158 @@
+import RaftKV
+
+/// What operators do, and what may be lost at all: no system survives the loss of a majority's
+/// data, so it is not asked of this one. Everything else is.
+extension World {
+  var isOperatorBusy: Bool { !clients[0].errands.isEmpty }
+
+  func ask(_ errands: [Request.Action]) {
+    let wasBusy = isOperatorBusy
+    clients[0].errands += errands
+    if !wasBusy { queue.schedule(.clientStep(0), at: now) }
+  }
+
+  // MARK: What may be lost
+
+  /// Every configuration that some voter may act by: what is committed, and what each voter's log
+  /// ends with. Whoever is none, by its own log, and was none before it, asks for no votes: it is
+  /// catching up, and may be anywhere in the past.
+  var configurationsInForce: [Configuration] {
+    var configurations = [checker.configuration]
+    for host in hosts {
+      let node = host.promise.node
+      if let process = host.process {
+        let isVoter =
+          process.replica.raft.configuration.isVoter(node)
+          || process.replica.raft.configurations.previous?.isVoter(node) == true
+        if isVoter { configurations.append(process.replica.raft.configuration) }
+      } else if host.lastConfiguration.isVoter(node) {
+        configurations.append(host.lastConfiguration)
+      }
+    }
+    return configurations
+  }
+
+  /// Whether the data of this host may go: without it, and without what is lost already, every
+  /// configuration still has a majority whose disks are sound.
+  func mayLose(_ host: Host) -> Bool {
+    let sound = hosts.filter { $0 !== host && !$0.isLost }.map(\.promise.node)
+    return configurationsInForce.allSatisfy { Self.isMajority(sound, of: $0) }
+  }
+
+  static func isMajority(_ nodes: [NodeID], of configuration: Configuration) -> Bool {
+    let voters = configuration.voters
+    let count = voters.reduce(0) { $0 + (nodes.contains($1) ? 1 : 0) }
+    return voters.isEmpty || count > voters.count / 2
+  }
+
+  /// Whether a member may go: those that stay must be sound in their majority, or the loss that was
+  /// excused would have become one that is not.
+  private func mayRemove(_ host: Host) -> Bool {
+    guard checker.configuration.voterCount >= 2 else { return false }
+    let sound = hosts.filter { $0 !== host && !$0.isLost }.map(\.promise.node)
+    return configurationsInForce.allSatisfy { configuration in
+      let others = configuration.voters.filter { $0 != host.promise.node }
+      return others.isEmpty
+        || others.reduce(0) { $0 + (sound.contains($1) ? 1 : 0) } > others.count / 2
+    }
+  }
+
+  // MARK: Loss of data
+
+  /// A disk is lost with all that was on it.
+  func wipe(_ host: Host) {
+    guard !isOperatorBusy, mayLose(host) else { return }
+    kill(host, losingPower: false)
+    replace(host)
+  }
+
+  /// The procedure: remove, empty the directory, join.
+  func replace(_ host: Host) {
+    marks.hit(.nodeRejoined)
+    lostLogs.append((host.promise.node, host.disk.durableLog))
+    host.disk = makeDisk(host.index)
+    host.isWiped = true
+    host.makesCluster = false
+    host.promise = Promise()
+    host.lastConfiguration = .empty
+    planStart(host, after: 100 * Duration.millisecond)
+    ask([.remove(name: host.name, force: false), .join(host: host.index)])
+  }
+
+  /// Rot on a stopped node. It must be seen at the start, or do no harm.
+  func rot(_ host: Host, _ bits: UInt64, _ downTime: UInt64) {
+    guard !isOperatorBusy, !host.isLost, host.process != nil, mayLose(host) else { return }
+    kill(host, losingPower: false)
+    planStart(host, after: downTime)
+    var random = Random(seed: bits)
+    guard let name = host.disk.rot(&random) else { return }
+    tell(host, "has rot in \(name)")
+    marks.hit(.diskRotten)
+    host.damagedFile = name
+  }
+
+  // MARK: Membership
+
+  func remove(_ host: Host, _ awayTime: UInt64) {
+    guard !isOperatorBusy, !host.isLost, !host.isAway, mayRemove(host) else { return }
+    host.isAway = true
+    ask([.remove(name: host.name, force: false)])
+    let era = era
+    queue.schedule(
+      .end(era: era) { [unowned self] in bringBack(host) }, at: now + awayTime)
+  }
+
+  func bringBack(_ host: Host) {
+    guard host.isAway else { return }
+    host.isAway = false
+    ask([.join(host: host.index)])
+  }
+
+  /// Whether every log that may be acted by has the addresses of all others right. A new address is
+  /// learned from its owner's call alone: two owners who both moved call each other in vain, and if
+  /// they need one another for a majority nobody can help but an operator. So that is not done to
+  /// them.
+  private func isOnlyMover(_ host: Host) -> Bool {
+    configurationsInForce.allSatisfy { configuration in
+      hosts.allSatisfy { other in
+        guard other !== host, let member = configuration.member(other.promise.node) else {
+          return true
+        }
+        return member.raftAddress == other.raftAddress
+      }
+    }
+  }
+
+  /// It comes back under another address, and says so itself.
+  func move(_ host: Host, _ downTime: UInt64) {
+    guard host.process != nil, isOnlyMover(host) else { return }
+    marks.hit(.memberMoved)
+    kill(host, losingPower: false)
+    let port = Int(host.raftAddress.split(separator: ":")[1]) ?? 0
+    host.raftAddress = "\(host.name):\(port + 1)"
+    planStart(host, after: downTime)
+  }
+
+  /// A clean stop: leadership first.
+  func stop(_ host: Host, _ downTime: UInt64) {
+    guard let process = host.process, !host.isPaused else { return }
+    process.replica.beginStop()
+    runTurn(host)
+    let epoch = host.epoch
+    queue.schedule(
+      .completion(host: host.index, epoch: epoch) { [unowned self] in
+        kill(host, losingPower: false)
+        planStart(host, after: downTime)
+      }, at: now + Duration.second)
+  }
+
+  /// Asks the leader to remove itself, and does not follow it to the next one: what is left of it
+  /// is a hand-over. Nobody waits for the answer: its sequence number is nobody's.
+  func askForTransfer() {
+    guard let leader = currentLeader, hosts.count > 1, !isOperatorBusy else { return }
+    let request = Request(
+      client: 0, sequence: 0, host: leader, action: .remove(name: hosts[leader].name, force: false),
+      key: 0)
+    queue.schedule(.request(request), at: now)
+  }
+}
