@@ -40,6 +40,8 @@ struct Recovery {
       host.disk.accessesUntilCrash = nil
       host.disk.recover()
       while host.isPaused { world.resume(host) }
+      // Whoever was about to stop has no longer to be waited for.
+      if host.process?.replica.isStopping == true { world.kill(host, losingPower: false) }
       for other in world.hosts where other.index > host.index {
         world.mendAll(host.index, other.index)
       }

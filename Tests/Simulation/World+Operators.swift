@@ -140,7 +140,8 @@ extension World {
     runTurn(host)
     let epoch = host.epoch
     queue.schedule(
-      .completion(host: host.index, epoch: epoch) { [unowned self] in
+      .end(era: era) { [unowned self] in
+        guard host.epoch == epoch else { return }
         kill(host, losingPower: false)
         planStart(host, after: downTime)
       }, at: now + Duration.second)

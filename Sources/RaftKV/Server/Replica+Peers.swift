@@ -21,16 +21,29 @@ extension Replica {
   /// the same peer then waits its turn, or it would arrive out of order. An append without entries
   /// waits too: ahead of those it asks about, it would find a gap that is none.
   private func sendAppend(_ envelope: Envelope, _ request: AppendRequest) {
-    if let waiting = deferred[envelope.to]?.count {
-      CoverageMark.hit(.appendDeferred)
-      if waiting < settings.maximumDeferred { deferred[envelope.to]!.append(envelope) }
-      return
-    }
+    if deferred[envelope.to] != nil { return deferBehindOthers(envelope, request) }
     if !sendFromMemory(envelope, request) {
       CoverageMark.hit(.appendFromDisk)
       deferred[envelope.to] = [envelope]
       sendFromDisk(to: envelope.to)
     }
+  }
+
+  /// Others wait to be sent to the same peer. They are in the way of an append that goes back
+  /// behind the last of them: the engine has learned of a gap, or has lost the connection in
+  /// between. Sent all the same, each of them would meet that gap, and behind hundreds of them,
+  /// read from disk, a follower would never be served what it lacks. A repetition of what is being
+  /// sent is not needed, it is on its way.
+  private func deferBehindOthers(_ envelope: Envelope, _ request: AppendRequest) {
+    CoverageMark.hit(.appendDeferred)
+    let peer = envelope.to
+    if let last = deferred[peer]!.last, case .append(let before) = last.message,
+      request.previous.index < before.last
+    {
+      if deferred[peer]!.count == 1, request.last == before.last, isCurrent(last) { return }
+      deferred[peer]!.removeAll()
+    }
+    if deferred[peer]!.count < settings.maximumDeferred { deferred[peer]!.append(envelope) }
   }
 
   private func sendFromMemory(_ envelope: Envelope, _ request: AppendRequest) -> Bool {
