@@ -53,6 +53,10 @@ struct Checker {
   var committed: [Committed] = []
   /// By key: every version that it had, by index.
   var versions: [[Version]] = Array(repeating: [], count: 16)
+  /// Values that are committed; every write has its own.
+  var written: Set<UInt64> = []
+  /// Who was asked by a leader to campaign, and for which term.
+  var transfers: Set<Vote> = []
   var leaders: [Term: NodeID] = [:]
   var votes: [Vote: NodeID] = [:]
   var stateHashes: [LogIndex: StateHash] = [:]

@@ -34,6 +34,8 @@ struct DurableLog {
   private var partialStart = 0
   private var partialSegment: ObjectIdentifier?
 
+  /// Of the newest entry, wherever it is.
+  var lastTerm: Term { places.last?.term ?? snapshot.term }
   var last: LogIndex { max(base + places.count, snapshot.index) }
 
   func holds(_ index: LogIndex, _ term: Term?) -> Bool {

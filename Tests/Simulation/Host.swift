@@ -84,6 +84,9 @@ final class Process {
   var watermarks: Raft.Watermarks?
   var seenRole = Role.follower
   var seenTerm = Term.zero
+  var seenConfirmedAt: Instant?
+  var seenClock: UInt64 = 0
+  var seenDurableTerm = Term.zero
   var seenConfiguration = LogIndex.zero
   var seenSnapshot: EntryID?
   var seenApplied = LogIndex.zero

@@ -203,7 +203,7 @@ struct Recovery {
     let isAtRest = world.run(until: world.now + 2 * Duration.second) {
       world.hosts.allSatisfy { $0.process?.replica.load.waiting == nil }
     }
-    guard !isAtRest else { return }
+    guard !isAtRest else { return world.checkFitness() }
     for host in world.hosts {
       if let waiting = host.process?.replica.load.waiting {
         world.fail(.bounds, "\(host.name) is at rest, and \(waiting) still waits")

@@ -70,6 +70,7 @@ extension World {
       guard let operation = clients[request.client].operation,
         clients[request.client].sequence == request.sequence
       else { return }
+      checkRound(request, calledAt: operation.calledAt)
       if !checker.wasTrue(
         request.key, value, from: operation.acknowledgedAtCall, through: newest)
       {

@@ -11,6 +11,12 @@ extension World {
     if configurationIndex != process.seenConfiguration { observeConfiguration(host, process) }
     observeRole(host, process)
     observeDisk(host)
+    observeDurableTerm(host, process)
+    let confirmedAt = replica.raft.leadership?.confirmedAt
+    if confirmedAt != process.seenConfirmedAt {
+      process.seenConfirmedAt = confirmedAt
+      checkLease(of: host, process)
+    }
     observeState(host, process)
     if let broken = replica.raft.brokenInvariant(since: process.watermarks) {
       fail(.monotone, "\(host.name): \(broken)")
@@ -202,6 +208,7 @@ extension World {
       didHappen(.configurationCommitted, at: host.index)
     }
     guard known.isCommand else { return }
+    checkOnce(known.value, id)
     checker.versions[known.key].append(
       Checker.Version(index: id.index.rawValue, value: known.value))
   }
@@ -275,6 +282,7 @@ extension World {
     if applied != process.seenApplied {
       if applied < process.seenApplied { fail(.monotone, "\(host.name): the applied index fell") }
       process.seenApplied = applied
+      observeClock(host, process)
       if applied.rawValue > UInt64(checker.committed.count) {
         fail(.stateMachineSafety, "\(host.name) applied \(applied), which is not committed")
       }
@@ -317,6 +325,7 @@ extension World {
     switch envelope.message {
     case .voteRequest(let request):
       if request.phase == .preVote { return }
+      if request.isTransfer { checkTransfer(envelope) }
       promiseVote(of: envelope.from, for: envelope.from, in: envelope.term, host)
     case .voteReply(let reply):
       if reply.phase == .preVote { term = min(term, host.promise.term) }
@@ -326,7 +335,9 @@ extension World {
       }
     case .appendReply(let reply):
       if case .matched(let match) = reply.outcome { checkAcknowledgement(match, host) }
-    case .timeoutNow: didHappen(.transfer, at: index)
+    case .timeoutNow:
+      noteTransfer(envelope)
+      didHappen(.transfer, at: index)
     case .snapshotChunk(let chunk): if chunk.offset == 0 { didHappen(.snapshotSending, at: index) }
     default: break
     }
@@ -372,6 +383,7 @@ extension World {
       fail(.durability, "\(host.name) forgot its vote in term \(promise.term)")
     }
     observeLog(host, process)
+    checkLeases()
     if replica.raft.snapshot != nil { marks.hit(.recoveredFromSnapshot) }
     guard let chain = promise.chain, failure == nil else { return }
     let index = promise.persisted.index

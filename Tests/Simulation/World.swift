@@ -42,6 +42,8 @@ package final class World {
   package private(set) var eventCount = 0
   /// Clients ask for nothing more.
   var isQuiet = false
+  /// Events since time last moved.
+  var eventsNow = 0
   /// Hosts that clients talk to; all of them, but for the core in the liveness phase.
   var reachable: [Int] = []
   var nextValue: UInt64 = 1
@@ -102,6 +104,7 @@ package final class World {
     while failure == nil {
       if isDone() { return true }
       guard let next = queue.nextTime, next <= deadline, let due = queue.popNext() else { break }
+      checkProgress(to: due.time)
       now = due.time
       eventCount += 1
       handle(due.event)

@@ -16,6 +16,12 @@ extension Raft {
       durableTerm: durableHardState.currentTerm, isLeader: role == .leader)
   }
 
+  /// Until when this node votes for nobody else than the leader it hears, by its own clock: what a
+  /// lease rests on (C7, A16).
+  package var sticksUntil: Instant {
+    max(votesNotBefore, lastLeaderContact.map { $0 + parameters.electionTimeout } ?? .zero)
+  }
+
   /// The first invariant that does not hold, as a sentence; nil when all do.
   package func brokenInvariant(since earlier: Watermarks? = nil) -> String? {
     if outline.lastEntry.term > currentTerm { return "the log is ahead of the current term" }
