@@ -38,6 +38,7 @@ extension World {
     if process.mirror.last != last.index || process.mirror.item(at: last.index)?.term != last.term {
       readLog(host, process, base: base, last: last)
     }
+    if base.index > process.mirror.base { marks.hit(.logCompacted) }
     process.mirror.compact(through: base.index)
   }
 
@@ -338,7 +339,10 @@ extension World {
     case .timeoutNow:
       noteTransfer(envelope)
       didHappen(.transfer, at: index)
-    case .snapshotChunk(let chunk): if chunk.offset == 0 { didHappen(.snapshotSending, at: index) }
+    case .snapshotChunk(let chunk):
+      guard chunk.offset == 0 else { break }
+      marks.hit(.snapshotSent)
+      didHappen(.snapshotSending, at: index)
     default: break
     }
     if term > host.promise.term {
@@ -384,6 +388,9 @@ extension World {
     }
     observeLog(host, process)
     checkLeases()
+    if replica.raft.commitIndex.rawValue < UInt64(checker.committed.count) {
+      marks.hit(.recoveredBehindCommit)
+    }
     if replica.raft.snapshot != nil { marks.hit(.recoveredFromSnapshot) }
     guard let chain = promise.chain, failure == nil else { return }
     let index = promise.persisted.index

@@ -37,7 +37,6 @@ package enum DataDirectory {
     guard !hasSnapshot, !hasLog || hasHardState,
       !hasHardState || HardStateStore.isUntouched(disk: disk)
     else { throw .corrupt("\(Identity.fileName) is missing, but other files are there") }
-    CoverageMark.hit(.firstStartBegunAgain)
     return nil
   }
 

@@ -106,12 +106,7 @@ extension LogStore {
     let records = UnsafeRawBufferPointer(rebasing: batch[BatchHeader.size...])
     guard let (header, _) = BatchHeader.decode(batch, seed: seed), header.length == batch.count,
       CRC32C.checksum(records) == header.recordsChecksum
-    else {
-      #if PLANTED_BUGS
-      if PlantedBug.ownLogReadUnchecked.isActive { return true }
-      #endif
-      return false
-    }
+    else { return false }
     return true
   }
 

@@ -44,8 +44,8 @@ package enum CoverageMark: Int, CaseIterable, Sendable {
   case logWaitsForTerm, logWaitsForSegment, segmentRotated, logSealed, segmentsRetiredTogether
   case readAcrossRewrite, truncationBelowBase, batchTruncated, truncatedBeyondMemory, recordsTorn
   case repetitionFound, takenFromRepetition, tornTailCut, secondSpareRemoved, resetAtStart
-  case rotatedAtStart, hardStateSkipped, hardStateSlotTorn, firstSlotStale, snapshotGivenUpAtTheEnd
-  case noSpaceForSegment, ballastReleased, noSpaceForBallast, firstStartBegunAgain, leftoverRemoved
+  case rotatedAtStart, hardStateSlotTorn, firstSlotStale, snapshotGivenUpAtTheEnd
+  case noSpaceForSegment, ballastReleased, noSpaceForBallast, leftoverRemoved
   case writeCameBackShort, snapshotReplaced
 
   #if COVERAGE_MARKS

@@ -35,7 +35,7 @@ package enum PlantedBug: CaseIterable, Sendable {
   case ticketBeforeWrite, acknowledgesUnsynced, segmentNameNotSynced, segmentNotSynced
   case lastBatchNotRepeated, syncErrorIgnored, spaceNeverSought, checksumIgnored, tornTailNotCut
   case segmentsRemovedBackwards, truncationNotWritten, leftoversKept, hungDiskLeads
-  case hardStateInOneSlot, damageCutAsTorn, ownLogReadUnchecked
+  case hardStateInOneSlot, damageCutAsTorn
   // Time and overload
   case stallNotExcused, clockFollowsProposer, leaseIgnoresDrift, heldUnbounded
   // Clients
@@ -149,7 +149,6 @@ package enum PlantedBug: CaseIterable, Sendable {
     case .lastBatchNotRepeated: "G2 A start believes the page cache."
     case .syncErrorIgnored: "G2 A failed sync of a snapshot is passed over."
     case .spaceNeverSought: "G3 A full disk is never asked again."
-    case .ownLogReadUnchecked: "G4 What is read from the log on disk is not checked."
     case .checksumIgnored: "G5 Records are not checked against their checksum."
     case .damageCutAsTorn: "G6 Damage at the end of the log passes for a torn tail."
     case .tornTailNotCut: "G6 A torn tail is left where it is."
