@@ -85,7 +85,7 @@ extension Replica {
     let begin = { [self] in
       guard snapshots.isIdle, outgoing == nil else {
         CoverageMark.hit(.snapshotForestalled)
-        return log.resumePreparation()
+        return log.takeBackBallast()
       }
       let writer = snapshots.beginWriting(lastEntry) { [unowned self] in didWriteSlice($0) }
       outgoing = OutgoingSnapshot(encoder, writer)
@@ -119,7 +119,8 @@ extension Replica {
     nextSnapshotAttempt = clock() + wait
     CoverageMark.hit(.snapshotNotWritten)
     hasLackedSpace = error.isNoSpace
-    dropOutgoing()
+    freeOutgoing()
+    log.takeBackBallast()
   }
 
   private func didFinishSnapshot(_ error: DiskError?) {
@@ -130,12 +131,18 @@ extension Replica {
     dropOutgoing()
   }
 
+  /// No space is kept for it any more.
   private func dropOutgoing() {
-    guard let over = outgoing else { return }
+    if freeOutgoing() { log.resumePreparation() }
+  }
+
+  /// Returns whether there was one.
+  @discardableResult
+  private func freeOutgoing() -> Bool {
+    guard let over = outgoing else { return false }
     outgoing = nil
     dismantler.take(over.encoder.state.map)
-    // Whatever became of it, no space is kept for it any more.
-    log.resumePreparation()
+    return true
   }
 
   /// The engine learns of the newest durable snapshot, and lets the log before it go. Not before

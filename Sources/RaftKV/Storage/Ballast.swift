@@ -31,19 +31,21 @@ final class Ballast<D: Disk> {
 
   /// Makes the file again where it leaves at least `reserve` bytes free. Not succeeding is no
   /// failure: nothing depends on the file, and the next occasion comes with the next segment.
-  func restore(after reserve: Int) {
-    guard phase == .absent, size > 0 else { return }
+  /// `completion` is called in any case, once there is nothing more to wait for.
+  func restore(after reserve: Int, _ completion: @escaping () -> Void = {}) {
+    guard phase == .absent, size > 0 else { return completion() }
     phase = .changing
     disk.submit(.freeSpace) { [self] result in
       guard case .success(let bytes) = result, bytes >= size + reserve else {
         CoverageMark.hit(.noSpaceForBallast)
         phase = .absent
-        return
+        return completion()
       }
       ZeroFile.make(
         disk: disk, name: BallastFile.name, size: size, pieceSize: pieceSize, head: ByteBuffer()
       ) { [self] error in
         phase = error == nil ? .present : .absent
+        completion()
       }
     }
   }

@@ -58,10 +58,18 @@ extension LogStore {
   // MARK: Space
 
   /// Gives up the ballast, so that a snapshot can be written on a full disk, and keeps the
-  /// preparation of segments from taking that space until `compact` or `resumePreparation`.
+  /// preparation of segments from taking that space until `compact`, `resumePreparation` or
+  /// `takeBackBallast`.
   package func releaseBallast(_ completion: @escaping () -> Void) {
     preparer.isPaused = true
     ballast.release(completion)
+  }
+
+  /// The snapshot came to nothing. Its space is the ballast's again before a segment may have it:
+  /// else the log would take it, and nothing be left for a snapshot once deletes have made that
+  /// small enough.
+  package func takeBackBallast() {
+    ballast.restore(after: 0) { [self] in resumePreparation() }
   }
 
   /// Space may be there again: prepare what is missing.
