@@ -40,6 +40,8 @@ package struct Leadership: Equatable, Sendable {
   package var heartbeatDue: Instant
   package var quorumCheckDue: Instant
   package var transfer: Transfer?
+  /// When a leader whose disk is full may next offer the leadership to somebody.
+  package var offerDue = Instant.zero
 
   package struct Transfer: Equatable, Sendable {
     package var target: NodeID

@@ -362,9 +362,11 @@ extension Raft {
   /// A leader that a quorum no longer answers steps down, or its followers, which it may still
   /// reach, would wait for it for ever (A10).
   mutating func checkQuorum(at now: Instant, into effects: inout Effects) {
-    guard now >= leadership!.quorumCheckDue else { return }
+    guard role == .leader, now >= leadership!.quorumCheckDue else { return }
     leadership!.quorumCheckDue = now + parameters.electionTimeout
-    guard !hasQuorumContact(at: now) else { return }
+    guard !hasQuorumContact(at: now) else {
+      return offerLeadershipIfFull(at: now, into: &effects)
+    }
     #if PLANTED_BUGS
     if PlantedBug.noCheckQuorum.isActive { return }
     #endif

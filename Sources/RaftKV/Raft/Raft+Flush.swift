@@ -45,8 +45,8 @@ extension Raft {
   }
 
   mutating func leaderDeadlinePassed(at now: Instant, into effects: inout Effects) {
-    checkQuorum(at: now, into: &effects)
     abortTransferIfLate(at: now, into: &effects)
+    checkQuorum(at: now, into: &effects)
     // A due heartbeat is sent by the flush that ends this turn.
   }
 }

@@ -31,6 +31,17 @@ extension Raft {
     return candidates.max { ($0.matchIndex, $1.id) < ($1.matchIndex, $0.id) }?.id
   }
 
+  /// A leader without room stays only for want of a successor, so it looks for one again. An
+  /// attempt that fails has held up deletes for an election timeout: the next one waits for ten.
+  mutating func offerLeadershipIfFull(at now: Instant, into effects: inout Effects) {
+    guard role == .leader, storage == .full, leadership!.transfer == nil,
+      now >= leadership!.offerDue
+    else { return }
+    if transferLeadership(at: now, into: &effects) {
+      leadership!.offerDue = now + parameters.electionTimeout * 10
+    }
+  }
+
   /// The target must have everything. A healthy leader also waits until all of it is committed and
   /// on its own disk: then every client that it took a write from has its answer before the term
   /// ends. Where its disk is why it goes, that might take for ever.

@@ -36,8 +36,9 @@ extension Replica: RequestHandler {
   package var writeRefusal: Reply? {
     now = clock()
     if raft.role != .leader, let leader = reachableLeader { return leader }
-    if raft.role == .leader, log.isFull { return .diskFull }
-    return nil
+    guard raft.role == .leader, log.isFull else { return nil }
+    judgeDisk()
+    return isTransferring ? nil : .diskFull
   }
 
   // MARK: Reads
@@ -95,9 +96,9 @@ extension Replica: RequestHandler {
     if log.isFull, !isDelete {
       CoverageMark.hit(.writeRefusedFull)
       #if PLANTED_BUGS
-      if !PlantedBug.fullDiskRefusesAppended.isActive { return .reply(.diskFull) }
+      if !PlantedBug.fullDiskRefusesAppended.isActive { return whileFull() }
       #else
-      return .reply(.diskFull)
+      return whileFull()
       #endif
     }
     do throws(Raft.Refusal) {
@@ -121,6 +122,12 @@ extension Replica: RequestHandler {
       default: return elsewhere()
       }
     }
+  }
+
+  /// Whoever has room is asked to lead before anyone hears 507; the client then goes there.
+  private func whileFull() -> Disposition {
+    judgeDisk()
+    return isTransferring ? hold() ?? .reply(.noLeader) : .reply(.diskFull)
   }
 
   // MARK: Elsewhere

@@ -96,7 +96,7 @@ extension Replica {
     }
   }
 
-  private func judgeDisk() {
+  func judgeDisk() {
     let isHung = oldestDiskWrite.map { now - $0 >= hungAfter } ?? false
     #if PLANTED_BUGS
     if isHung, PlantedBug.hungDiskLeads.isActive { return }
