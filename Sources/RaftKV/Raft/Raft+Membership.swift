@@ -8,6 +8,12 @@ extension Raft {
     case update(NodeID, raftAddress: String, httpAddress: String)
   }
 
+  /// Whether `change` would be taken now, as far as time and order are concerned.
+  package var mayChangeConfiguration: Bool {
+    role == .leader && leadership!.transfer == nil && hasCommittedInTerm
+      && configurations.currentIndex <= commitIndex
+  }
+
   /// Appends a configuration that differs by one change.
   ///
   /// Two configurations in a row share a quorum only if the first is committed before the second is

@@ -14,6 +14,13 @@ extension Raft {
     return leadership!.readTicket
   }
 
+  /// Begins a round with the end of this turn, or with the next heartbeat, and returns its number:
+  /// whoever echoes it was there after this call. Only a leader may ask.
+  package mutating func requestRound() -> UInt64 {
+    _ = try? requestRead()
+    return leadership!.round + 1
+  }
+
   /// More rounds than these are not kept waiting at once: reads beyond share the next heartbeat's.
   private static let maximumOpenRounds = 256
 

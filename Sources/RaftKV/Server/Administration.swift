@@ -42,7 +42,11 @@ struct Administration {
   }
 
   enum RemovePhase: Equatable {
+    /// Waits until the configuration may be changed.
     case new
+    /// Those who would be left are asked whether they are there: by this round, which begins after
+    /// the question, and no longer than this.
+    case asking(round: UInt64, until: Instant)
     case appended(LogIndex)
   }
 

@@ -49,8 +49,8 @@ final class BootstrapGuard: TransportDelegate {
   ) throws(LoopError) -> Verdict {
     try transport.listen(atAll: addresses)
     logger.info(
-      "-bootstrap on an empty data directory: listening for 2 s on \(settings.raftAddress), in case "
-        + "a cluster knows this node already")
+      "-bootstrap on an empty data directory: listening for 2 s on \(settings.raftAddress), in "
+        + "case a cluster knows this node already")
     unanswered = joinAddresses.count
     asked = joinAddresses.map { address in
       JoinClient.status(loop, at: address.description) { [unowned self] result in

@@ -100,7 +100,9 @@ extension Replica {
         if case .appended = join.phase { reply = .unknownChange }
         for token in join.tokens { replies.reply(reply, to: token) }
       case .remove(let remove):
-        replies.reply(remove.phase == .new ? .noLeader : .unknownChange, to: remove.token)
+        var reply = Reply.noLeader
+        if case .appended = remove.phase { reply = .unknownChange }
+        replies.reply(reply, to: remove.token)
       case .update: break
       }
     }
@@ -255,9 +257,19 @@ extension Replica {
       return refuse(.unknownMember(remove.name))
     }
     if member.role == .voter, raft.configuration.voterCount == 1 { return refuse(.lastVoter) }
-    if !remove.isForced, wouldLoseQuorum(without: member.id) {
-      CoverageMark.hit(.removeWouldLoseQuorum)
-      return refuse(.wouldLoseQuorum)
+    guard raft.mayChangeConfiguration else { return }
+    if !remove.isForced, member.role == .voter {
+      guard case .asking(let round, let until) = remove.phase else {
+        remove.phase = .asking(
+          round: raft.requestRound(), until: now + settings.parameters.electionTimeout)
+        administration.current = .remove(remove)
+        return
+      }
+      if !keepsQuorum(without: member.id, heardIn: round) {
+        guard now >= until else { return }
+        CoverageMark.hit(.removeWouldLoseQuorum)
+        return refuse(.wouldLoseQuorum)
+      }
     }
     do throws(Raft.Refusal) {
       guard try append(.remove(member.id)) else { return }
@@ -268,33 +280,42 @@ extension Replica {
     }
   }
 
-  /// Whether the voters heard from lately would be too few to commit anything afterwards (D13).
-  private func wouldLoseQuorum(without id: NodeID) -> Bool {
-    guard raft.configuration.isVoter(id) else { return false }
-    let voters = raft.configuration.voters.filter { $0 != id }
-    let heard = voters.filter { voter in
-      voter == raft.id
-        || raft.leadership?.progress(of: voter).map {
-          $0.isConnected && now - $0.lastContact <= settings.parameters.electionTimeout
-        } ?? false
+  /// Whether a majority of the voters that would be left has answered `round`, which began after
+  /// the client asked (D13). To have been heard from lately is not enough: who died a moment ago,
+  /// or whom a new leader has not heard at all yet, would still count.
+  private func keepsQuorum(without id: NodeID, heardIn round: UInt64) -> Bool {
+    Quorum(raft.configuration.voters.filter { $0 != id }).holds { voter in
+      guard voter != raft.id else { return true }
+      guard let progress = raft.leadership?.progress(of: voter) else { return false }
+      return progress.isConnected && progress.round >= round
     }
-    return heard.count < voters.count / 2 + 1
   }
 
   // MARK: Members that move
 
   /// A member's hello may name addresses that the configuration does not have (D12). Whoever leads
-  /// has them recorded; that may be us, later.
+  /// has them recorded; that may be us, later. A node that does not know yet that it is a member
+  /// cannot know either which addresses it was given.
   func noteAddresses(of peer: NodeID, _ hello: Hello) {
     #if PLANTED_BUGS
     let isNews = raft.configuration.member(peer)?.raftAddress != hello.raftAddress
     if isNews, PlantedBug.movesUnrecorded.isActive { return }
     #endif
-    guard raft.configuration.contains(peer), HostPort(hello.raftAddress) != nil,
+    guard let member = raft.configuration.member(peer),
+      hello.sender.memberSince == member.memberSince, HostPort(hello.raftAddress) != nil,
       HostPort(hello.httpAddress) != nil
     else { return }
     advertised[peer] = (hello.raftAddress, hello.httpAddress)
     noteAddresses(of: peer)
+  }
+
+  /// An entry that changes our addresses while we run is an operator's word, by `/join`, and counts
+  /// more than our flags do, until the next start.
+  func noteOwnAddresses(isStart: Bool) {
+    guard let member = raft.configuration.member(raft.id) else { return }
+    let recorded = (member.raftAddress, member.httpAddress)
+    if !isStart, recordedAddresses.map({ $0 != recorded }) ?? true { ownAddresses = recorded }
+    recordedAddresses = recorded
   }
 
   /// A new leader looks at what every member has said of itself, and at what it says itself.
@@ -304,7 +325,7 @@ extension Replica {
 
   private func noteAddresses(of peer: NodeID) {
     let isOurs = peer == raft.id
-    let said = isOurs ? (settings.raftAddress, settings.httpAddress) : advertised[peer]
+    let said = isOurs ? ownAddresses : advertised[peer]
     guard raft.role == .leader, let said, let member = raft.configuration.member(peer),
       (member.raftAddress, member.httpAddress) != said,
       administration.waiting.count < settings.maximumQueuedChanges
@@ -375,8 +396,8 @@ extension Reply {
   static var wouldLoseQuorum: Reply {
     conflict(
       "would_lose_quorum",
-      "Without this node, the voters heard from lately are no majority: start one of those that are "
-        + "down first, or repeat with &force=true if they are lost.")
+      "Without this node, the voters heard from lately are no majority: start one of those that "
+        + "are down first, or repeat with &force=true if they are lost.")
   }
   static var tooManyMembers: Reply {
     conflict(

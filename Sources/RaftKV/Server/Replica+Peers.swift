@@ -221,7 +221,7 @@ extension Replica: TransportDelegate {
     LocalIdentity(
       cluster: identity.cluster, name: settings.name, id: raft.id,
       memberSince: raft.configuration.member(raft.id)?.memberSince ?? .zero, nonce: nonce,
-      raftAddress: settings.raftAddress, httpAddress: settings.httpAddress)
+      raftAddress: ownAddresses.raftAddress, httpAddress: ownAddresses.httpAddress)
   }
 
   /// A cluster counts us as a member: its id becomes ours, durably, before
@@ -246,8 +246,8 @@ extension Replica: TransportDelegate {
     if raft.configuration.members.count == 1, !isInOtherCluster {
       isInOtherCluster = true
       logger.error(
-        "cluster \(hello.cluster) counts \(settings.name) as its member: this node was bootstrapped "
-          + "by mistake and takes no writes")
+        "cluster \(hello.cluster) counts \(settings.name) as its member: this node was "
+          + "bootstrapped by mistake and takes no writes")
     }
   }
 
@@ -263,8 +263,10 @@ extension Replica: TransportDelegate {
     Failpoint.pass(.before, .configurationChange)
     defer { Failpoint.pass(.after, .configurationChange) }
     #endif
+    let isStart = seenConfiguration == nil
     seenConfiguration = raft.configurations.currentIndex
     if raft.configuration.contains(raft.id) { hasBeenMember = true }
+    noteOwnAddresses(isStart: isStart)
     advertised = advertised.filter { raft.configuration.contains($0.key) }
     transport.setPeers(raft.configuration.members.filter { $0.id != raft.id }.map(Peer.init))
   }
