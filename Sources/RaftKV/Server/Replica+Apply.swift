@@ -5,20 +5,12 @@ extension Replica {
   /// whether it applied anything.
   func applyCommitted() -> Bool {
     guard !isLoadingEntries, !hasFailed, appliedIndex < raft.applicableIndex else { return false }
+    if !loaded.isEmpty { return applyLoaded() }
     let first = appliedIndex.next
-    let start = clock()
-    var work = 0
-    var isOverdue = false
+    var slice = ApplySlice(start: clock())
     let last = log.forEachInMemory(from: first, through: raft.applicableIndex) { record in
       apply(record)
-      // The clock is read now and then only, after 64 entries or 256 KiB:
-      // it costs as much as an entry.
-      work += 1 + record.payload.count >> 12
-      if work >= 64 {
-        work = 0
-        isOverdue = clock() - start > settings.sliceBudget
-      }
-      return !isOverdue && !hasFailed
+      return slice.mayGoOn(after: record, clock, settings.sliceBudget) && !hasFailed
     }
     if last == nil { loadEntries(from: first) }
     if appliedIndex < raft.applicableIndex, !isLoadingEntries { requestAnotherTurn() }
@@ -27,7 +19,7 @@ extension Replica {
     if metrics.writes.isWaitingForApply {
       metrics.writes.didApply(through: appliedIndex, at: clock())
     }
-    return last != nil && !isOverdue
+    return last != nil && !slice.isOverdue
   }
 
   private func apply(_ record: EntryRecord) {
@@ -64,24 +56,55 @@ extension Replica {
     }
   }
 
-  /// After a restart, or far behind: the entries are on disk only, and come in slices.
+  /// After a restart, or far behind: the entries are on disk only. A whole batch is read at a time,
+  /// once; applying it may take several turns.
   private func loadEntries(from first: LogIndex) {
     CoverageMark.hit(.appliedFromDisk)
     isLoadingEntries = true
-    log.readRecords(
-      from: first, through: raft.applicableIndex, maxBytes: settings.snapshotSliceBytes
-    ) { [self] slice in
+    log.readRecords(from: first, through: raft.applicableIndex, maxBytes: .max) { [self] slice in
       isLoadingEntries = false
       guard let slice, !hasFailed else { return requestAnotherTurn() }
-      // A snapshot may have been installed meanwhile.
       if slice.first != appliedIndex.next { CoverageMark.hit(.loadedInVain) }
-      if slice.first == appliedIndex.next {
-        var reader = ByteReader(slice.records)
-        while let record = reader.readEntry(), !hasFailed { apply(record) }
-        log.appliedIndex = appliedIndex
-        metrics.appliedEntries &+= UInt64(appliedIndex.next - slice.first)
-      }
+      loaded.append(slice.records)
       requestAnotherTurn()
     }
+  }
+
+  private func applyLoaded() -> Bool {
+    let first = appliedIndex.next
+    var slice = ApplySlice(start: clock())
+    var reader = ByteReader(loaded.readable)
+    while !hasFailed, !slice.isOverdue, let record = reader.readEntry() {
+      // A snapshot may have been installed meanwhile; it is what these entries lead to.
+      if record.id.index > appliedIndex { apply(record) }
+      _ = slice.mayGoOn(after: record, clock, settings.sliceBudget)
+    }
+    loaded.consume(reader.offset)
+    if loaded.isEmpty { loaded.clear() }
+    log.appliedIndex = appliedIndex
+    metrics.appliedEntries &+= UInt64(appliedIndex.next - first)
+    requestAnotherTurn()
+    return !slice.isOverdue
+  }
+}
+
+/// The time that one turn spends on applying. The clock is read now and then only, after 64 entries
+/// or 256 KiB: it costs as much as an entry.
+private struct ApplySlice {
+  var start: Instant
+  var work = 0
+  var isOverdue = false
+
+  init(start: Instant) { self.start = start }
+
+  mutating func mayGoOn(
+    after record: EntryRecord, _ clock: () -> Instant, _ budget: Interval
+  ) -> Bool {
+    work += 1 + record.payload.count >> 12
+    if work >= 64 {
+      work = 0
+      isOverdue = clock() - start > budget
+    }
+    return !isOverdue
   }
 }

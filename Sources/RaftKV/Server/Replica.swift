@@ -74,6 +74,10 @@ package final class Replica<D: Disk, T: Transport, Replies: ReplySink> {
   /// What connected members say of themselves, for whoever leads to
   /// record. Looked up, never walked.
   var advertised: [NodeID: (raftAddress: String, httpAddress: String)] = [:]
+  /// What we say of ourselves: our flags, or what a configuration entry has said since.
+  var ownAddresses: (raftAddress: String, httpAddress: String)
+  /// Our addresses in the configuration last looked at.
+  var recordedAddresses: (raftAddress: String, httpAddress: String)?
   /// When somebody last failed to take the leadership over.
   var transferFailed: Instant?
   var divergence = DivergenceWatch()
@@ -87,6 +91,8 @@ package final class Replica<D: Disk, T: Transport, Replies: ReplySink> {
   package var appliedIndex: LogIndex { store.appliedIndex }
   /// Entries are being read from disk to be applied.
   var isLoadingEntries = false
+  /// A batch of the log that was read for that, and is applied slice by slice.
+  var loaded = ByteBuffer()
   /// The snapshot of our own that is being written.
   var outgoing: OutgoingSnapshot<D>?
   /// The snapshot that the leader is sending us.
@@ -114,6 +120,7 @@ package final class Replica<D: Disk, T: Transport, Replies: ReplySink> {
     clock: @escaping () -> Instant, wallClock: @escaping () -> UInt64
   ) {
     self.settings = settings
+    ownAddresses = (settings.raftAddress, settings.httpAddress)
     self.logger = logger
     self.clock = clock
     self.wallClock = wallClock
