@@ -275,7 +275,10 @@ package final class Server {
 
   /// The first signal asks, the second one insists.
   private func didReceiveStop() {
-    guard stopDeadline == nil else { ProcessExit.now(ExitCode.success.rawValue) }
+    guard stopDeadline == nil else {
+      logger.info("told again to stop: ends at once")
+      ProcessExit.now(ExitCode.success.rawValue)
+    }
     logger.info("stopping")
     reports.isStopping()
     stopDeadline = loop.now + Self.stopTime
