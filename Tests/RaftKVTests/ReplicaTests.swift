@@ -1,0 +1,259 @@
+import Testing
+
+@testable import RaftKV
+
+/// The driver alone: what it makes of answers that come late, of disks that are slow, and of
+/// members that say strange things.
+@Suite("Replica")
+struct ReplicaTests {
+  private func description(_ id: UInt64, _ name: String) -> PeerDescription {
+    PeerDescription(
+      Hello(
+        from: LocalIdentity(
+          cluster: .none, name: name, id: NodeID(id), memberSince: .zero, nonce: 9,
+          raftAddress: "x:1", httpAddress: "x:2"),
+        to: Hello.Party(name: "node1"), purpose: .probe))
+  }
+
+  private func join(_ name: String) -> ClientRequest {
+    .join(name: name, raftAddress: "x:1", httpAddress: nil)
+  }
+
+  // MARK: Joins
+
+  @Test("a dial answered after leadership was lost and won again is nobody's any more")
+  func staleDial() throws {
+    let bench = try ReplicaBench(voters: 2...3)
+    for member in 2...3 { bench.connect(member) }
+    bench.lead(votes: [2])
+    let first = bench.ask(join("old"))
+    #expect(bench.wire.inquiries.map(\.name) == ["old"])
+    bench.depose(by: 3)
+    #expect(bench.answer(first) == "503 no_leader")
+    bench.pass(.seconds(2))
+    bench.lead(votes: [2])
+    #expect(bench.node.raft.role == .leader)
+    let second = bench.ask(join("new"))
+    #expect(bench.wire.inquiries.map(\.name) == ["old", "new"])
+    let before = bench.node.raft.lastIndex
+
+    bench.wire.inquiries[0].completion(.success(description(77, "old")))
+    bench.turn()
+    #expect(bench.node.raft.lastIndex == before, "nothing is appended for it")
+    bench.wire.inquiries[1].completion(.success(description(88, "new")))
+    bench.turn()
+    #expect(bench.node.raft.lastIndex == before.next)
+    #expect(bench.node.raft.configuration.member(NodeID(88))?.name == "new")
+    #expect(!bench.node.raft.configuration.contains(NodeID(77)))
+    #expect(bench.answer(second) == nil, "it is not caught up yet")
+  }
+
+  @Test("a cluster has at most sixteen members; one more is refused before anything is written")
+  func tooMany() throws {
+    let bench = try ReplicaBench(learners: 2...Configuration.maximumMembers)
+    bench.lead(votes: [])
+    let before = bench.node.raft.lastIndex
+    let request = bench.ask(join("node17"))
+    bench.wire.inquiries[0].completion(.success(description(17, "node17")))
+    bench.turn()
+    #expect(bench.answer(request) == "409 too_many_members")
+    #expect(bench.node.raft.lastIndex == before)
+  }
+
+  @Test("joins wait in a queue of sixteen; more get 429, and the next begins when one has failed")
+  func queue() throws {
+    let bench = try ReplicaBench()
+    bench.lead(votes: [])
+    let requests = (0..<20).map { bench.ask(join("n\($0)")) }
+    #expect(requests.map { bench.answer($0) == "429 too_many_changes" }.filter { $0 }.count == 3)
+    #expect(bench.wire.inquiries.count == 1)
+    bench.wire.inquiries[0].completion(.failure(.notAPeer("HTTP")))
+    bench.pass(.seconds(4))
+    bench.wire.inquiries.last?.completion(.failure(.notAPeer("HTTP")))
+    bench.turn()
+    #expect(bench.answer(requests[0]) == "504 unreachable")
+    #expect(bench.wire.inquiries.last?.name == "n1")
+  }
+
+  // MARK: Removes
+
+  @Test("whom a new leader has not heard yet does not count as there (D13)")
+  func mutePeer() throws {
+    let bench = try ReplicaBench(voters: 2...3)
+    for member in 2...3 { bench.connect(member) }
+    // Elected by node2; node3 is connected, and has said nothing at all.
+    bench.lead(votes: [2])
+    let request = bench.ask(.remove(name: "node2", force: false))
+    bench.answerHeartbeat(2)
+    #expect(bench.answer(request) == nil, "node3 is being asked")
+    bench.pass(.milliseconds(350))
+    #expect(bench.answer(request) == "409 would_lose_quorum")
+    #expect(bench.node.raft.configuration.contains(NodeID(2)))
+  }
+
+  @Test("an answer to an older question is none; one to this question decides")
+  func askedAnew() throws {
+    let bench = try ReplicaBench(voters: 2...3)
+    for member in 2...3 { bench.connect(member) }
+    bench.lead(votes: [2, 3])
+    bench.pass(.milliseconds(60))
+    let old = bench.node.raft.leadership!.round
+    let request = bench.ask(.remove(name: "node2", force: false))
+    #expect(bench.node.raft.leadership!.round > old, "it asks at once")
+    bench.hear(.heartbeatReply(HeartbeatReply(round: old)), from: 3)
+    #expect(bench.node.raft.configuration.contains(NodeID(2)))
+    bench.answerHeartbeat(3)
+    #expect(!bench.node.raft.configuration.contains(NodeID(2)))
+    bench.acknowledge(3)
+    #expect(bench.answer(request) == "removed node2")
+  }
+
+  @Test("force asks nobody")
+  func force() throws {
+    let bench = try ReplicaBench(voters: 2...3)
+    bench.connect(2)
+    bench.lead(votes: [2])
+    bench.ask(.remove(name: "node2", force: true))
+    #expect(!bench.node.raft.configuration.contains(NodeID(2)))
+  }
+
+  @Test("a remove that was still asking when leadership was lost was not accepted")
+  func removeAbandoned() throws {
+    let bench = try ReplicaBench(voters: 2...3)
+    for member in 2...3 { bench.connect(member) }
+    bench.lead(votes: [2])
+    let asking = bench.ask(.remove(name: "node2", force: false))
+    bench.depose(by: 3)
+    #expect(bench.answer(asking) == "503 no_leader")
+  }
+
+  // MARK: Appends from disk
+
+  @Test("an empty append never overtakes entries that wait to be read from disk (B11)")
+  func order() throws {
+    var limits = LogLimits()
+    limits.memoryTail = 0
+    let bench = try ReplicaBench(voters: 2...3, limits: limits)
+    for member in 2...3 { bench.connect(member) }
+    bench.lead(votes: [2])
+    for number in 0..<20 { bench.put("key\(number)", [UInt8](repeating: 7, count: 1000)) }
+    bench.acknowledge(2)
+    #expect(bench.node.appliedIndex == bench.node.raft.lastIndex)
+
+    // node3 has the first two entries only, and the others come from the disk, which takes its time.
+    bench.isDiskHeld = true
+    bench.wire.sent.removeAll()
+    bench.acknowledge(3, through: LogIndex(1))
+    bench.pass(.milliseconds(60))
+    bench.answerHeartbeat(3)
+    bench.pass(.milliseconds(60))
+    bench.answerHeartbeat(3)
+    #expect(appends(bench, to: 3).isEmpty, "nothing of the log goes before what was read")
+    bench.isDiskHeld = false
+    bench.turn()
+    var next = LogIndex(2)
+    for append in appends(bench, to: 3) {
+      #expect(append.previous.index == next, "without a gap, and in order")
+      next = append.last
+    }
+    #expect(next == bench.node.raft.lastIndex)
+    #expect(appends(bench, to: 3).contains { $0.count == 0 }, "the question for gaps came, last")
+  }
+
+  private func appends(_ bench: ReplicaBench, to number: UInt64) -> [AppendRequest] {
+    bench.wire.sent.compactMap {
+      guard $0.to == NodeID(number), case .append(let request) = $0.message else { return nil }
+      return request
+    }
+  }
+
+  // MARK: Addresses
+
+  @Test("a member's new addresses are recorded once it answers there; a stranger's never (D12)")
+  func addresses() throws {
+    let bench = try ReplicaBench(voters: 2...2)
+    bench.lead(votes: [2])
+    bench.connect(2) {
+      $0.raftAddress = "new:1"
+      $0.httpAddress = "new:2"
+    }
+    #expect(bench.wire.inquiries.map(\.address) == ["new:1"])
+    bench.wire.inquiries[0].completion(.success(description(99, "node2")))
+    bench.turn()
+    #expect(bench.node.raft.configuration.member(NodeID(2))?.raftAddress == "h2:1")
+    bench.connect(2) {
+      $0.raftAddress = "new:1"
+      $0.httpAddress = "new:2"
+    }
+    bench.wire.inquiries[1].completion(.success(description(2, "node2")))
+    bench.turn()
+    #expect(bench.node.raft.configuration.member(NodeID(2))?.raftAddress == "new:1")
+    #expect(bench.node.raft.configuration.member(NodeID(2))?.httpAddress == "new:2")
+  }
+
+  @Test("who does not know yet that it is a member cannot overrule what /join was told")
+  func givenAddresses() throws {
+    let bench = try ReplicaBench(voters: 2...2)
+    bench.lead(votes: [2])
+    bench.connect(2) {
+      $0.memberSince = .zero
+      $0.raftAddress = "flags:1"
+      $0.httpAddress = "flags:2"
+    }
+    #expect(bench.wire.inquiries.isEmpty)
+  }
+
+  @Test("an entry that changes our own addresses is what we say of ourselves from then on")
+  func ownAddresses() throws {
+    let bench = try ReplicaBench()
+    bench.lead(votes: [])
+    let request = bench.ask(.join(name: "node1", raftAddress: "given:1", httpAddress: "given:2"))
+    bench.wire.inquiries[0].completion(.success(description(1, "node1")))
+    bench.turn()
+    #expect(bench.answer(request) == "joined node1")
+    #expect(bench.node.localIdentity.raftAddress == "given:1")
+    #expect(bench.node.localIdentity.httpAddress == "given:2")
+    // It does not talk itself back into its flags.
+    bench.pass(.milliseconds(500))
+    #expect(bench.node.raft.configuration.member(NodeID(1))?.raftAddress == "given:1")
+  }
+
+  // MARK: Apply
+
+  @Test("entries on disk only are applied batch by batch, each read once, in order")
+  func applyFromDisk() throws {
+    var limits = LogLimits()
+    limits.memoryTail = 0
+    let bench = try ReplicaBench(voters: 2...2, limits: limits)
+    bench.connect(2)
+    // A follower appends; commits come later, when its entries have left memory.
+    let leader = NodeID(2)
+    var previous = bench.node.raft.outline.lastEntry
+    for number in 0..<10 {
+      var records = ByteBuffer()
+      var headers: [EntryHeader] = []
+      for entry in 0..<50 {
+        let payload = encodedPut(
+          Array("k\(number)-\(entry)".utf8), [UInt8](repeating: 1, count: 99))
+        let id = EntryID(index: previous.index + (entry + 1), term: Term(2))
+        payload.withUnsafeBytes {
+          records.append(EntryRecord(kind: .command, id: id, payload: $0))
+        }
+        headers.append(EntryHeader(term: Term(2), kind: .command, size: UInt32(payload.count)))
+      }
+      let request = AppendRequest(
+        previous: previous, leaderCommit: .zero, round: 1, entries: headers)
+      let envelope = Envelope(from: leader, to: NodeID(1), term: Term(2), message: .append(request))
+      bench.node.didReceive(envelope, report: nil, payload: records.readable)
+      bench.turn()
+      previous = EntryID(index: request.last, term: Term(2))
+    }
+    #expect(bench.node.raft.persistedIndex == previous.index)
+    #expect(bench.node.appliedIndex <= LogIndex(1))
+    let reads = bench.disk.accessCount
+    bench.hear(.heartbeat(Heartbeat(commit: previous.index, round: 2)), from: 2, term: Term(2))
+    #expect(bench.node.appliedIndex == previous.index)
+    #expect(bench.disk.accessCount - reads <= 11, "one read for each batch")
+    #expect(bench.fatal == nil)
+  }
+}
