@@ -21,8 +21,9 @@ import RaftKV
 ///   expire N                 move time to N's deadline and wake it (a leader: its heartbeat)
 ///   wait MS | stall N        let time pass | tell N that its loop stood still
 ///   deliver [PATH]           everything until quiet; or once, what is under way on the path
-///   drop [PATH] | hold PATH | release | repeat PATH
-///                            lose packets | keep them aside | put them back | copy them
+///   drop [PATH] | hold PATH | keep PATH | release | repeat PATH
+///                            lose packets | put them aside | put copies aside | put back what
+///                            is aside | copy them
 ///   cut PATH | heal          from now on swallow packets on the path | no more
 ///   connect A B | disconnect A B | dead N OF        connections; N finds that OF's process is gone
 ///   propose N X | read N | lease N | transfer N [TO] | storage N healthy|full|hung
@@ -124,6 +125,7 @@ final class ScriptRunner {
     case "deliver": deliver(path)
     case "drop": take(path) { _ in }
     case "hold": take(path) { self.held.append($0) }
+    case "keep": held += harness.packets.filter { path?.holds($0) ?? true }
     case "release":
       harness.packets.append(contentsOf: held)
       held.removeAll()
