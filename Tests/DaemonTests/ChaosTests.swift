@@ -9,8 +9,8 @@ extension DaemonTests {
     func storm() throws {
       try Sandbox.run { sandbox in
         let log = "\(sandbox.directory)/chaos.log"
-        // Slow and calm nodes, as in the other tests. The seed fixes what is done, not when it meets
-        // the nodes. What a failure leaves behind stays: not in the sandbox.
+        // Slow and calm nodes, as in the other tests. The seed fixes what is done, not when it
+        // meets the nodes. What a failure leaves behind stays: not in the sandbox.
         let process = try Program.spawn(
           [
             "--binary", Program.path, "--seed", "3", "--seconds", "14", "--storm", "7",

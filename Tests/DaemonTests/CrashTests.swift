@@ -40,6 +40,23 @@ extension DaemonTests {
       }
     }
 
+    @Test("the same with the timing that everybody has who sets none")
+    func defaults() throws {
+      try Sandbox.run { sandbox in
+        let nodes = try (1...3).map { try sandbox.node("node\($0)") }
+        for node in nodes { node.commonFlags = [] }
+        try sandbox.start(nodes)
+        let writers = Writers(4, to: nodes.map(\.httpAddress))
+        try writers.awaitMore(50)
+        let leader = try sandbox.leader(of: nodes)
+        try leader.kill9()
+        try writers.awaitMore(50)
+        try leader.start()
+        try writers.awaitMore(50)
+        try verify(sandbox, nodes, try writers.stop())
+      }
+    }
+
     @Test("a leader that stands still is replaced, and serves nothing old when it goes on")
     func pause() throws {
       try Sandbox.run { sandbox in

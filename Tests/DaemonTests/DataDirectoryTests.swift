@@ -111,6 +111,68 @@ extension DaemonTests {
       }
     }
 
+    @Test("a directory of a newer version is left alone, with code 72")
+    func newer() throws {
+      try Sandbox.run { sandbox in
+        let node = try sandbox.cluster(of: 1)[0]
+        try #require(try node.stop() == 0)
+        try Tampering.raiseVersion(ofIdentityIn: node.directory)
+        let before = Program.bytes(of: "\(node.directory)/identity")
+        let end = try sandbox.run(node.flags + ["-bootstrap"])
+        try #require(end.code == 72 && end.words.isOneLine, "\(end.words)")
+        try #require(end.words.contains("format version 2"), "\(end.words)")
+        try #require(Program.bytes(of: "\(node.directory)/identity") == before)
+      }
+    }
+
+    @Test("an entry of an unknown kind stops the node with code 77; it is never skipped")
+    func unknownCommand() throws {
+      try Sandbox.run { sandbox in
+        let node = try sandbox.cluster(of: 1)[0]
+        try node.put("a", "1")
+        try #require(try node.stop() == 0)
+        var command = Tampering.put("a", "2")
+        command[1] = 99
+        try Tampering.append(command, to: node.directory)
+        for _ in 0..<2 {
+          let end = try sandbox.run(node.flags)
+          try #require(end.code == 77, "\(end.words)")
+          try #require(end.words.lastLine.contains("at least as new"), "\(end.words)")
+        }
+      }
+    }
+
+    @Test("a node whose state differs from the majority's is stopped with code 75, its data kept")
+    func diverged() throws {
+      try Sandbox.run { sandbox in
+        let nodes = try sandbox.cluster(of: 3)
+        let leader = try sandbox.leader(of: nodes)
+        let deviant = nodes.first { $0 !== leader }!
+        let others = nodes.filter { $0 !== deviant }
+        try others[0].put("a", "right")
+        try #require(try sandbox.converge(nodes))
+        try #require(try deviant.stop() == 0)
+        try Tampering.replaceLast(with: Tampering.put("a", "wrong"), in: deviant.directory)
+        try deviant.start()
+        try deviant.awaitStatus("is back") { $0.leader != nil }
+        try eventually("it has the wrong value") { try deviant.value("a") == "wrong" }
+        // Hashes are compared every 1024 entries.
+        let connection = try Connection(to: try sandbox.leader(of: others).httpAddress)
+        for number in 0..<1100 {
+          try connection.send(
+            "PUT /key?key=k\(number % 7) HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n1")
+          if number % 50 == 49 {
+            for _ in 0..<50 { try #require(try connection.response().status == 200) }
+          }
+        }
+        try #require(try deviant.exitCode() == 75)
+        try #require(deviant.log.split(separator: "\n").last?.contains("differs from") == true)
+        try #require(Files.list(deviant.directory).contains("identity"))
+        try #require(try others[0].put("a", "still right").status == 200)
+        try #require(try sandbox.converge(others))
+      }
+    }
+
     @Test("-bootstrap and -join are harmless where there is a node already")
     func again() throws {
       try Sandbox.run { sandbox in

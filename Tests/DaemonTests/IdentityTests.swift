@@ -86,6 +86,29 @@ extension DaemonTests {
       }
     }
 
+    @Test("a cluster made by mistake beside an existing one takes no writes")
+    func otherCluster() throws {
+      try Sandbox.run { sandbox in
+        let nodes = try sandbox.cluster(of: 2)
+        try nodes[1].kill9()
+        Files.removeTree(nodes[1].directory)
+        // Nobody tells it in time that it is known.
+        nodes[0].send(SIGSTOP)
+        try nodes[1].start("-bootstrap")
+        try nodes[1].awaitStatus("has made a cluster") { $0.role == "leader" }
+        nodes[0].send(SIGCONT)
+        try eventually("it is told") {
+          let answer = try nodes[1].request("PUT", "/key?key=a", body: [1])
+          return answer.status == 503 && answer.error == "other_cluster"
+            && answer["Retry-After"] != nil
+        }
+        for target in ["/join?id=node9&addr=127.0.0.1:1", "/remove?id=node1"] {
+          try #require(try nodes[1].get(target).error == "other_cluster")
+        }
+        try #require(try nodes[1].get("/key?key=b&level=stale").status == 404)
+      }
+    }
+
     @Test("two clusters whose addresses are crossed never mix")
     func crossed() throws {
       try Sandbox.run { sandbox in

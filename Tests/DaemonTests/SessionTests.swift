@@ -4,9 +4,11 @@ extension DaemonTests {
   /// The session that the README promises, word by word.
   @Suite("The session of the README")
   struct SessionTests {
-    @Test("three nodes, joined one through the other, driven by curl")
-    func session() throws {
-      try Sandbox.run { sandbox in
+    @Test(
+      "three nodes, joined one through the other, driven by curl, with checks and as shipped",
+      arguments: [Program.path] + [Program.releasePath].compactMap { $0 })
+    func session(_ program: String) throws {
+      try Sandbox.run(program: program) { sandbox in
         let (one, two, three) = try startThree(sandbox)
         try writeAndRead(one, two, three)
         try changeMembers(sandbox, one, two, three)

@@ -45,6 +45,37 @@ extension DaemonTests {
         for node in all { try #require(try node.missing(expected, level: "stale").isEmpty) }
       }
     }
+
+    @Test("a snapshot is installed, and others are taken, while writes go on")
+    func underLoad() throws {
+      try Sandbox.run { sandbox in
+        let nodes = try sandbox.cluster(of: 2, Self.flags)
+        let connection = try Connection(to: try sandbox.leader(of: nodes).httpAddress)
+        for number in 0..<150 {
+          let value = "\(number) " + String(repeating: "x", count: 1 << 20 - 8)
+          try connection.send(
+            "PUT /key?key=big\(number % 40) HTTP/1.1\r\nHost: x\r\n"
+              + "Content-Length: \(value.utf8.count)\r\n\r\n\(value)")
+          try #require(try connection.response().status == 200)
+        }
+        for node in nodes {
+          try eventually("\(node.name) has let log go") {
+            node.segments.first != node.firstSegmentName
+          }
+        }
+        let third = try sandbox.node("node3")
+        let all = nodes + [third]
+        let writers = Writers(6, to: nodes.map(\.httpAddress))
+        try writers.awaitMore(50)
+        try third.start(["-join", nodes[1].httpAddress] + Self.flags)
+        try third.awaitVoters("node1", "node2", "node3")
+        try writers.awaitMore(300)
+        try #require(third.log.contains("installed the snapshot of"))
+        let promised = try writers.stop()
+        try #require(try sandbox.converge(all))
+        for node in all { try #require(try node.missing(promised, level: "stale").isEmpty) }
+      }
+    }
   }
 }
 

@@ -37,9 +37,11 @@ extension DaemonTests {
         // Nobody can take over now, so the first signal would take its time.
         for node in nodes where node !== leader { node.send(SIGSTOP) }
         leader.send(SIGTERM)
-        try eventually("it stops") { leader.log.contains("msg=stopping") }
-        leader.send(SIGTERM)
+        leader.send(SIGINT)
         try #require(try leader.exitCode() == 0)
+        try #require(leader.log.contains("msg=stopping"))
+        try #require(leader.log.contains("msg=\"told again to stop: ends at once\""))
+        try #require(!leader.log.contains("msg=stopped"))
       }
     }
 

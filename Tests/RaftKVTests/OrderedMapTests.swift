@@ -54,8 +54,8 @@ struct OrderedMapTests {
     }
   }
 
-  /// Short keys of few letters, among them zero bytes: many prefixes, ties and extensions. And long ones
-  /// that begin alike, which nodes leave out of their digests.
+  /// Short keys of few letters, among them zero bytes: many prefixes, ties and extensions. And long
+  /// ones that begin alike, which nodes leave out of their digests.
   private func randomKey(_ random: inout Random) -> [UInt8] {
     if Int.random(in: 0..<4, using: &random) == 0 {
       let alike = Array("/service/web/instances/".utf8)

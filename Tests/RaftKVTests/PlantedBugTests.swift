@@ -2,8 +2,8 @@ import Foundation
 import RaftKV
 import Testing
 
-/// Planted bugs are not compiled here, so these tests read the sources: the list and its sites belong
-/// together, and nothing of it can get into a product build.
+/// Planted bugs are not compiled here, so these tests read the sources: the list and its sites
+/// belong together, and nothing of it can get into a product build.
 @Suite("Planted bugs and coverage marks")
 struct PlantedBugTests {
   private static let root = URL(filePath: #filePath)

@@ -140,7 +140,8 @@ struct ReplicaTests {
     bench.acknowledge(2)
     #expect(bench.node.appliedIndex == bench.node.raft.lastIndex)
 
-    // node3 has the first two entries only, and the others come from the disk, which takes its time.
+    // node3 has the first two entries only, and the others come from the disk, which takes its
+    // time.
     bench.isDiskHeld = true
     bench.wire.sent.removeAll()
     bench.acknowledge(3, through: LogIndex(1))

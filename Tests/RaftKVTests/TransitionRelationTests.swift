@@ -6,7 +6,8 @@ private let one = NodeID(1)
 private let two = NodeID(2)
 private let three = NodeID(3)
 
-/// Three nodes on paper: what the specification allows passes, and each of its guards refuses something.
+/// Three nodes on paper: what the specification allows passes, and each of its guards refuses
+/// something.
 @Suite("TransitionRelation")
 struct TransitionRelationTests {
   /// A cluster as far as the relation sees it: states, and logs as lists of terms.

@@ -1,8 +1,8 @@
 /// The order of keys: bytes, lexicographically; a key comes before its extensions.
 enum KeyOrder {
-  /// The eight bytes from `offset` on as a big-endian number, padded with zeros behind the key's end.
-  /// Among keys that share their first `offset` bytes a smaller digest means a smaller key, and equal
-  /// digests mean that the keys themselves must be compared.
+  /// The eight bytes from `offset` on as a big-endian number, padded with zeros behind the key's
+  /// end. Among keys that share their first `offset` bytes a smaller digest means a smaller key,
+  /// and equal digests mean that the keys themselves must be compared.
   static func digest(of key: UnsafeRawBufferPointer, from offset: Int) -> UInt64 {
     if offset + 8 <= key.count {
       return UInt64(bigEndian: key.loadUnaligned(fromByteOffset: offset, as: UInt64.self))

@@ -1,5 +1,5 @@
-/// What a node holds for others at one moment: everything that could grow. The simulator holds it against
-/// the limits after every event; production never asks.
+/// What a node holds for others at one moment: everything that could grow. The simulator holds it
+/// against the limits after every event; production never asks.
 package struct ReplicaLoad: Equatable, Sendable {
   package var writes = 0
   package var reads = 0

@@ -12,8 +12,8 @@ package struct LogLimits: Sendable {
   /// What compaction leaves beyond what its caller asks for, in whole segments. The engine keeps a
   /// tail of its own (F7), so none by default.
   package var keptTail = 0
-  /// Applied and durable batches are dropped from memory beyond this: twice what a follower may have
-  /// unacknowledged. One that is further behind is served from disk.
+  /// Applied and durable batches are dropped from memory beyond this: twice what a follower may
+  /// have unacknowledged. One that is further behind is served from disk.
   package var memoryTail = 16 << 20
   /// With no further segment in sight, these bytes are for no-ops, configurations and deletes.
   package var lastReserve = 8 << 20

@@ -1,8 +1,8 @@
 /// Rare branches of the product's code, by name. What no test was ever seen to go through was never
 /// tested; the simulator says which of these a run has missed.
 ///
-/// A site is one line, `CoverageMark.hit(.tornTailCut)`. It compiles to nothing unless the build has
-/// `-D COVERAGE_MARKS`.
+/// A site is one line, `CoverageMark.hit(.tornTailCut)`. It compiles to nothing unless the build
+/// has `-D COVERAGE_MARKS`.
 package enum CoverageMark: Int, CaseIterable, Sendable {
   // Elections
   case candidateFollows, preCandidateFollows, deadLeaderProbedAgain, stalledAsLeader

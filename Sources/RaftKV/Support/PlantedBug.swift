@@ -1,6 +1,6 @@
 #if PLANTED_BUGS
-/// Mistakes that can be switched on, one at a time, to see whether the simulator finds them. Each is
-/// one that a real system shipped, or could have.
+/// Mistakes that can be switched on, one at a time, to see whether the simulator finds them. Each
+/// is one that a real system shipped, or could have.
 ///
 /// None of this is in a product build: every site stands between `#if PLANTED_BUGS` and `#endif`.
 /// `scripts/planted-bugs` makes the build that has them, and runs the simulator against each.

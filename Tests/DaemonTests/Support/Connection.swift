@@ -88,6 +88,12 @@ final class Connection {
     return count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR)
   }
 
+  /// Something has come that was not read yet.
+  var hasReceived: Bool {
+    var item = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+    return !received.isEmpty || poll(&item, 1, 0) > 0
+  }
+
   /// The next answer. Answers of the 100s come as answers of their own.
   func response(isHead: Bool = false) throws -> Response {
     var response: Response?

@@ -14,6 +14,9 @@ final class Node {
   var commonFlags = ["-heartbeat", "100ms", "-election-timeout", "1s"]
   /// Added to the environment of every start.
   var environment: [String: String] = [:]
+  var program = Program.path
+  /// How many files it may have open; nil: as many as this process may.
+  var descriptors: Int?
   private(set) var process: pid_t?
 
   init(name: String, raftAddress: String, httpAddress: String, directory: String, logPath: String) {
@@ -31,7 +34,8 @@ final class Node {
   func start(_ flags: [String]) throws {
     precondition(process == nil, "it runs already")
     process = try Program.spawn(
-      self.flags + flags, log: logPath, in: "/", environment: environment)
+      self.flags + flags, log: logPath, in: "/", environment: environment, program: program,
+      descriptors: descriptors)
   }
 
   /// What every start of it says.

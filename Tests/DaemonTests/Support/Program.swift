@@ -2,8 +2,13 @@ import Glibc
 
 /// The raftkvd binary under test, and processes of it.
 enum Program {
-  /// SwiftPM builds it beside the test bundle, which is this process.
+  /// Without optimisation, with every check. SwiftPM builds it beside the test bundle, which is
+  /// this process.
   static let path = beside("raftkvd")
+
+  /// The one that is shipped, where `RAFTKVD_RELEASE` names it: one that happens to lie about may
+  /// be of yesterday.
+  static let releasePath = getenv("RAFTKVD_RELEASE").map { String(cString: $0) }
 
   /// Another program of this package.
   static func beside(_ name: String) -> String {
@@ -13,10 +18,11 @@ enum Program {
     return bundle[...bundle.lastIndex(of: "/")!] + name
   }
 
-  /// Starts the binary with its standard error appended to the file at `log`.
+  /// Starts a binary with its standard error appended to the file at `log`, and at most
+  /// `descriptors` open files.
   static func spawn(
     _ arguments: [String], log: String, in directory: String, environment: [String: String] = [:],
-    program: String = path
+    program: String = path, descriptors: Int? = nil
   ) throws -> pid_t {
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
@@ -24,9 +30,13 @@ enum Program {
     posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
     posix_spawn_file_actions_addopen(&actions, 2, log, O_WRONLY | O_CREAT | O_APPEND, 0o644)
     posix_spawn_file_actions_adddup2(&actions, 2, 1)
-    // env(1) changes the directory and becomes the binary: the process id stays.
+    // env(1) changes the directory and becomes the binary, and so does the shell: the process id
+    // stays.
     let variables = environment.map { "\($0.key)=\($0.value)" }
-    let command = ["/usr/bin/env", "-C", directory] + variables + [program] + arguments
+    var command = ["/usr/bin/env", "-C", directory] + variables + [program] + arguments
+    if let descriptors {
+      command = ["/bin/sh", "-c", "ulimit -n \(descriptors) && exec \"$0\" \"$@\""] + command
+    }
     var texts: [UnsafeMutablePointer<CChar>?] = command.map { strdup($0) } + [nil]
     defer { for text in texts { free(text) } }
     var process: pid_t = 0

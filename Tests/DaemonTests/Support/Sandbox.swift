@@ -4,10 +4,14 @@ import Glibc
 final class Sandbox {
   let directory: String
   private(set) var nodes: [Node] = []
+  private var mounts: [String] = []
+  private let program: String
 
   /// Runs a story. Where it throws, what the nodes have said is printed.
-  static func run(_ story: (Sandbox) throws -> Void) throws {
-    let sandbox = try Sandbox()
+  static func run(
+    program: String = Program.path, _ story: (Sandbox) throws -> Void
+  ) throws {
+    let sandbox = try Sandbox(program: program)
     defer { sandbox.clear() }
     do { try story(sandbox) } catch {
       sandbox.printLogs()
@@ -15,7 +19,8 @@ final class Sandbox {
     }
   }
 
-  private init() throws {
+  private init(program: String) throws {
+    self.program = program
     var template = Array("/tmp/raftkvd-test-XXXXXX".utf8CString)
     guard mkdtemp(&template) != nil else { throw ClientError.system("mkdtemp", errno) }
     directory = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
@@ -30,8 +35,17 @@ final class Sandbox {
       httpAddress: "\(host):\(try Ports.free())",
       directory: "\(parent ?? directory)/\(name)",
       logPath: "\(directory)/\(name)-\(nodes.count).log")
+    node.program = program
     nodes.append(node)
     return node
+  }
+
+  /// A disk of its own for the nodes that are made in its path.
+  func smallDisk(mebibytes: Int) throws -> SmallDisk {
+    let disk = try SmallDisk(
+      mountedAt: "\(directory)/disk\(mounts.count)", mebibytes: mebibytes)
+    mounts.append(disk.path)
+    return disk
   }
 
   /// node1 bootstraps, the others join through it; returns when all of them are voters and know it.
@@ -103,6 +117,7 @@ final class Sandbox {
 
   private func clear() {
     for node in nodes { try? node.kill9() }
+    for path in mounts { SmallDisk.unmount(path) }
     Files.removeTree(directory)
   }
 

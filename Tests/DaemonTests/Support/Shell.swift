@@ -2,7 +2,8 @@ import Glibc
 
 /// Commands of other programs, run by the shell.
 enum Shell {
-  /// The exit code, or 128 and the signal's number, and all that was printed. `seconds` bounds the command.
+  /// The exit code, or 128 and the signal's number, and all that was printed. `seconds` bounds the
+  /// command.
   static func run(
     _ command: String, within seconds: Int = 300
   ) throws -> (code: Int32, output: String) {
@@ -19,7 +20,8 @@ enum Shell {
     return (code, String(decoding: bytes, as: UTF8.self))
   }
 
-  /// Whether there is such a program; where there is not, its part of a test says that it was skipped.
+  /// Whether there is such a program; where there is not, its part of a test says that it was
+  /// skipped.
   static func has(_ program: String) throws -> Bool {
     let found = try run("sh -c 'command -v \(program)'").code == 0
     if !found { print("skipped: \(program) is not installed") }
