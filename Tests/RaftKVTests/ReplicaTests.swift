@@ -140,8 +140,7 @@ struct ReplicaTests {
     bench.acknowledge(2)
     #expect(bench.node.appliedIndex == bench.node.raft.lastIndex)
 
-    // node3 has the first two entries only, and the others come from the disk, which takes its
-    // time.
+    // node3 has the first two entries only; the others come from the disk, which takes its time.
     bench.isDiskHeld = true
     bench.wire.sent.removeAll()
     bench.acknowledge(3, through: LogIndex(1))
@@ -220,6 +219,37 @@ struct ReplicaTests {
   }
 
   // MARK: Apply
+
+  @Test("a committed configuration of a level above ours stops the node, one that is not does not")
+  func featureLevel() throws {
+    let bench = try ReplicaBench(voters: 2...2)
+    bench.connect(2)
+    var next = bench.node.raft.configuration
+    next.featureLevel = Configuration.knownFeatureLevel + 1
+    var payload = ByteBuffer()
+    next.encode(into: &payload)
+    let previous = bench.node.raft.outline.lastEntry
+    var records = ByteBuffer()
+    records.append(
+      EntryRecord(
+        kind: .configuration, id: EntryID(index: previous.index.next, term: Term(2)),
+        payload: payload.readable))
+    let header = EntryHeader(
+      term: Term(2), kind: .configuration, size: UInt32(payload.count), configuration: next)
+    bench.node.didReceive(
+      Envelope(
+        from: NodeID(2), to: NodeID(1), term: Term(2),
+        message: .append(
+          AppendRequest(
+            previous: previous, leaderCommit: previous.index, round: 1, entries: [header]))),
+      report: nil, payload: records.readable)
+    bench.turn()
+    #expect(bench.fatal == nil, "it may still be taken back")
+    let last = bench.node.raft.lastIndex
+    bench.hear(.heartbeat(Heartbeat(commit: last, round: 2)), from: 2, term: Term(2))
+    #expect(bench.fatal?.exitCode == .unknownCommand)
+    #expect(bench.node.appliedIndex < last)
+  }
 
   @Test("entries on disk only are applied batch by batch, each read once, in order")
   func applyFromDisk() throws {

@@ -38,8 +38,11 @@ package struct Configuration: Equatable, Sendable {
   package var members: [Member] { didSet { voters = Self.voters(of: members) } }
   /// The incarnations of the voters, in the order of joining: asked for on every read and round.
   package private(set) var voters: [NodeID]
-  /// What every member understands; raised only when all do.
+  /// What every member understands; raised only when all do. A node that meets a level above
+  /// `knownFeatureLevel`, committed, stops: it would not understand what comes next.
   package var featureLevel: UInt32
+  /// The highest level that this program understands.
+  package static let knownFeatureLevel: UInt32 = 1
 
   package init(members: [Member] = [], featureLevel: UInt32 = 1) {
     self.members = members
@@ -58,6 +61,7 @@ package struct Configuration: Equatable, Sendable {
   private static func voters(of members: [Member]) -> [NodeID] {
     members.filter { $0.role == .voter }.map(\.id)
   }
+  package var isUnderstood: Bool { featureLevel <= Self.knownFeatureLevel }
   package var voterCount: Int { voters.count }
   /// Whether a cluster can have it: each member once, by id and by name, and among them a voter.
   package var isSound: Bool {

@@ -51,6 +51,9 @@ package struct RecoveredNode<D: Disk> {
         guard metadata.clusterID == identity.cluster, metadata.lastEntry == name else {
           throw .foreign("snapshot \(name) is of another cluster or entry")
         }
+        guard metadata.configuration.isUnderstood else {
+          throw .newerFormat("snapshot \(name) asks for more than this version understands")
+        }
         snapshots.adopt(file, removing: names)
         return Loaded(file: file, metadata: metadata, state: state)
       case .failure(.unsupportedVersion(let version)):

@@ -30,7 +30,12 @@ extension Replica {
     #endif
     var result = ApplyResult.written
     switch record.kind {
-    case .noop, .configuration: store.advance(to: id.index)
+    case .noop: store.advance(to: id.index)
+    case .configuration:
+      guard Configuration(decoding: record.payload)?.isUnderstood ?? false else {
+        return failBeyondUs(id)
+      }
+      store.advance(to: id.index)
     case .command, .reclaim:
       do throws(ApplyError) {
         result = try store.apply(payload: record.payload, at: id.index)
@@ -54,6 +59,13 @@ extension Replica {
     case .written: replies.reply(.written(id.index), to: item.token)
     case .deleted(let existed): replies.reply(.deleted(id.index, existed: existed), to: item.token)
     }
+  }
+
+  /// The cluster has agreed to use what this program does not know; going on would be guessing.
+  func failBeyondUs(_ id: EntryID) {
+    fail(
+      "the configuration of \(id) asks for more than this version understands: start a newer "
+        + "raftkvd", .unknownCommand)
   }
 
   /// After a restart, or far behind: the entries are on disk only. A whole batch is read at a time,

@@ -292,6 +292,10 @@ extension Replica {
   private func install(_ state: KeyValueState, _ metadata: SnapshotMetadata) {
     guard let received = incoming else { return dismantler.take(state.map) }
     incoming = nil
+    guard metadata.configuration.isUnderstood else {
+      dismantler.take(state.map)
+      return failBeyondUs(metadata.lastEntry)
+    }
     now = clock()
     let isInstalled = raft.installSnapshot(
       Raft.SnapshotInfo(lastEntry: metadata.lastEntry, total: received.total),
