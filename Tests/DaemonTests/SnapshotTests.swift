@@ -51,7 +51,7 @@ extension DaemonTests {
       try Sandbox.run { sandbox in
         let nodes = try sandbox.cluster(of: 2, Self.flags)
         let connection = try Connection(to: try sandbox.leader(of: nodes).httpAddress)
-        for number in 0..<150 {
+        for number in 0..<230 {
           let value = "\(number) " + String(repeating: "x", count: 1 << 20 - 8)
           try connection.send(
             "PUT /key?key=big\(number % 40) HTTP/1.1\r\nHost: x\r\n"
