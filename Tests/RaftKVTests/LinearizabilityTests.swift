@@ -61,8 +61,8 @@ struct LinearizabilityTests {
       return
     }
     let expected = """
-      key 3 is not linearizable: of 4 operations 3 could be put in an order, after which the register \
-      holds nothing.
+      key 3 is not linearizable: of 4 operations 3 could be put in an order, after which the \
+      register holds nothing.
       The end of that order:
         client 1  put 1                   |--------|
         client 2  put 2                                     |---------|

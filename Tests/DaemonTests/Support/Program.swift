@@ -6,9 +6,9 @@ enum Program {
   /// this process.
   static let path = beside("raftkvd")
 
-  /// The one that is shipped, where `RAFTKVD_RELEASE` names it: one that happens to lie about may
+  /// The one that is shipped, where `RELEASE_BINARY` names it: one that happens to lie about may
   /// be of yesterday.
-  static let releasePath = getenv("RAFTKVD_RELEASE").map { String(cString: $0) }
+  static let releasePath = getenv("RELEASE_BINARY").map { String(cString: $0) }
 
   /// Another program of this package.
   static func beside(_ name: String) -> String {
