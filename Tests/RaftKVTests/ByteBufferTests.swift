@@ -2,8 +2,8 @@ import Testing
 
 @testable import RaftKV
 
-/// ByteBuffer against an array, ByteReader at every length, and the logger.
-@Suite("ByteBuffer, ByteReader and Logger")
+/// ByteBuffer against an array, ByteReader at every length.
+@Suite("ByteBuffer and ByteReader")
 struct ByteBufferTests {
   @Test("a buffer is an array that forgets at its front")
   func twin() {
@@ -84,21 +84,5 @@ struct ByteBufferTests {
       let invalid = reader.readString(limit: 10)
       #expect(invalid == nil, "no UTF-8")
     }
-  }
-
-  @Test("a message below the level is not even made; an area stands before it")
-  func logger() {
-    var lines: [String] = []
-    var made = 0
-    let logger = Logger(level: .info) { level, line in lines.append("\(level) \(line)") }
-    func costly() -> String {
-      made += 1
-      return "x"
-    }
-    logger.debug(costly())
-    #expect(made == 0)
-    logger.info(costly())
-    logger.with(area: "peer").error("y")
-    #expect(lines == ["info x", "error peer: y"])
   }
 }
