@@ -26,6 +26,7 @@ final class ReplicaBench {
     func isConnected(_ peer: NodeID) -> Bool { true }
     func queuedBytes(_ peer: NodeID) -> Int { 0 }
     func probe(_ peer: NodeID) { probed.append(peer) }
+    func hangUp(on peer: NodeID) {}
     func discover(
       address: String, name: String,
       completion: @escaping (Result<PeerDescription, DiscoveryFailure>) -> Void
