@@ -49,15 +49,18 @@ run: release
 test: setup
 	swift build --build-tests
 	swift test --skip-build
+	$(MAKE) sim
 
 # The simulator: every failure there ever was, then SEEDS others from FROM, in JOBS processes; and a few
-# that must take the same course in debug and in release.
+# that must take the same course in debug and in release. Built as the shipped binary is, so that
+# whoever builds both compiles once.
 SEEDS ?= 500
 FROM ?= 1
 JOBS ?= $(shell nproc)
 sim: setup
 	swift build --product raftkv-sim
-	swift build -c release --product raftkv-sim
+	swift build -c release --product raftkv-sim --static-swift-stdlib --disable-local-rpath \
+	  $(SWIFTFLAGS)
 	.build/release/raftkv-sim --regress Tests/regress.txt --jobs $(JOBS)
 	.build/release/raftkv-sim --seeds $(SEEDS) --from $(FROM) --jobs $(JOBS)
 	scripts/same-trace 1 2 3

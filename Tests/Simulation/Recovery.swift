@@ -109,11 +109,11 @@ struct Recovery {
       host.disk.fill(leaving: 0)
       others.append(host.index)
     case 7:
-      // It sees one of the core alone. Should it lead, then with that one, and the rest must wait:
-      // the core is not whole by what it knows. Clients reach it.
-      for member in core.dropFirst() {
-        world.cut(host.index, member)
-        world.cut(member, host.index)
+      // It sees one of the core and nobody else. Should the two be a majority, then it may lead
+      // them, and the rest must wait; clients reach it.
+      for other in world.hosts where other !== host && other.index != core[0] {
+        world.cut(host.index, other.index)
+        world.cut(other.index, host.index)
       }
       others.append(host.index)
     default: others.append(host.index)

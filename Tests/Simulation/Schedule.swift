@@ -113,5 +113,9 @@ extension Victim: CustomStringConvertible {
 }
 
 extension Cut: CustomStringConvertible {
-  package var description: String { Fault.words(of: self) }
+  package var description: String {
+    // What has nothing with it describes itself.
+    if case .ring = self { return "ring" }
+    return Fault.words(of: self)
+  }
 }
