@@ -175,7 +175,7 @@ extension DaemonTests {
         try nodes[0].put("a", "1")
         let leader = try sandbox.leader(of: nodes)
         let others = nodes.filter { $0 !== leader }
-        let hung = try HungDisk(of: leader.process!)
+        let hung = try leader.hangDisk()
         defer { hung.end() }
         let waiting = try Connection(to: leader.httpAddress)
         try waiting.send("PUT /key?key=a HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n2")

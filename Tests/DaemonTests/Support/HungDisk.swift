@@ -63,3 +63,20 @@ final class HungDisk {
 
   deinit { end() }
 }
+
+extension Node {
+  /// Hangs the disk while it has nothing to do. A thread that stops between two of its tasks may
+  /// hold a lock that the loop needs; then that was no hung disk, and it is tried again.
+  func hangDisk() throws -> HungDisk {
+    try awaitPreparation()
+    var hung: HungDisk?
+    try eventually("the disk of \(name) hangs, and its loop does not") {
+      let attempt = try HungDisk(of: process!)
+      hung = attempt
+      if (try? request("GET", "/status", patience: 2)) != nil { return true }
+      attempt.end()
+      return false
+    }
+    return hung!
+  }
+}
