@@ -10,10 +10,12 @@ package protocol Fuzzer {
 }
 
 package enum Fuzzing {
-  package static let all: [any Fuzzer.Type] = [
-    RequestFuzzer.self, JSONFuzzer.self, FrameFuzzer.self, PeerFuzzer.self, LogFuzzer.self,
-    SnapshotFuzzer.self, CommandFuzzer.self,
-  ]
+  package static var all: [any Fuzzer.Type] {
+    [
+      RequestFuzzer.self, JSONFuzzer.self, FrameFuzzer.self, PeerFuzzer.self, LogFuzzer.self,
+      SnapshotFuzzer.self, CommandFuzzer.self,
+    ]
+  }
 }
 
 /// A rule that did not hold.
