@@ -336,6 +336,7 @@ extension World {
       }
     case .appendReply(let reply):
       if case .matched(let match) = reply.outcome { checkAcknowledgement(match, host) }
+    case .removed(let index): checkRemoval(index, host)
     case .timeoutNow:
       noteTransfer(envelope)
       didHappen(.transfer, at: index)

@@ -70,6 +70,12 @@ extension World {
       .calm, "\(envelope.from) campaigns for term \(envelope.term) as if a leader had asked it to")
   }
 
+  /// Nobody is told of a removal that may yet be taken back (D7).
+  func checkRemoval(_ index: LogIndex, _ host: Host) {
+    guard let commit = host.process?.replica.raft.commitIndex, index > commit else { return }
+    fail(.configurationStep, "\(host.name) says that \(index) removes a node, and has \(commit)")
+  }
+
   /// The log on the disk never holds a term that the hard state on the disk does not (A1).
   func observeDurableTerm(_ host: Host, _ process: Process) {
     let term = host.disk.durableLog.lastTerm
@@ -95,6 +101,9 @@ extension World {
       let configuration = process.replica.raft.configuration
       if configuration.isVoter(process.replica.raft.id), !process.replica.raft.mayCampaign {
         fail(.convergence, "\(host.name) is a voter and would never campaign")
+      }
+      if process.replica.raft.leadership?.transfer != nil {
+        fail(.convergence, "\(host.name) is still handing its leadership over")
       }
       if process.replica.raft.storage != .healthy {
         fail(.convergence, "\(host.name) takes its disk to be \(process.replica.raft.storage)")

@@ -52,6 +52,11 @@ extension Raft {
 
   private var brokenLeadership: String? {
     guard let leadership else { return nil }
+    if configurations.currentIndex > leadership.firstEntry.index,
+      commitIndex < leadership.firstEntry.index
+    {
+      return "the members changed before anything of the term was committed"
+    }
     for progress in leadership.progress {
       if progress.nextIndex <= progress.matchIndex { return "nextIndex at or below matchIndex" }
       if progress.nextIndex > lastIndex.next { return "nextIndex beyond the log" }
