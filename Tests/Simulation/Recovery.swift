@@ -157,7 +157,8 @@ struct Recovery {
   private var hasLeader: Bool {
     (core + others).contains { host in
       guard let process = world.hosts[host].process else { return false }
-      return process.replica.raft.role == .leader && process.replica.raft.hasCommittedInTerm
+      // Its first commit may have to wait for a snapshot, in the smallest of chunks.
+      return process.replica.raft.role == .leader
     }
   }
 

@@ -188,7 +188,7 @@ extension World {
   /// What comes `late` lets others overtake it.
   private func schedule(_ packet: Packet, late: UInt64) {
     var arrival = now + latency(packet) + late
-    if !swarm.has(.reordering), late == 0 {
+    if !(swarm.has(.reordering) && isRaging), late == 0 {
       arrival = max(arrival, network[packet.source, packet.target].lastArrival.0)
       network[packet.source, packet.target].lastArrival.0 = arrival
     }

@@ -30,17 +30,17 @@ extension Replica {
   }
 
   /// Others wait to be sent to the same peer. They are in the way of an append that goes back
-  /// behind the last of them: the engine has learned of a gap, or has lost the connection in
-  /// between. Sent all the same, each of them would meet that gap, and behind hundreds of them,
-  /// read from disk, a follower would never be served what it lacks. A repetition of what is being
-  /// sent is not needed, it is on its way.
+  /// behind the last of them: the engine has learned of a gap. Sent all the same, each of them would
+  /// meet that gap, and behind hundreds of them, read from disk, a follower would never be served
+  /// what it lacks. One that begins where the first of them does repeats it, and is not needed: on a
+  /// slow disk the reading would begin anew with each repetition, and never end.
   private func deferBehindOthers(_ envelope: Envelope, _ request: AppendRequest) {
     CoverageMark.hit(.appendDeferred)
     let peer = envelope.to
-    if let last = deferred[peer]!.last, case .append(let before) = last.message,
-      request.previous.index < before.last
+    if case .append(let first)? = deferred[peer]!.first?.message,
+      case .append(let last)? = deferred[peer]!.last?.message, request.previous.index < last.last
     {
-      if deferred[peer]!.count == 1, request.last == before.last, isCurrent(last) { return }
+      if request.previous == first.previous, isCurrent(deferred[peer]![0]) { return }
       deferred[peer]!.removeAll()
     }
     if deferred[peer]!.count < settings.maximumDeferred { deferred[peer]!.append(envelope) }

@@ -84,8 +84,8 @@ extension LogStore {
 
   /// When this store next wants `deadlinePassed` to be called.
   package var deadline: Instant? {
-    guard let sealDeadline, let retry = preparer.retryDeadline else {
-      return sealDeadline ?? preparer.retryDeadline
+    guard let sealDeadline, let retry = preparer.nextAttempt else {
+      return sealDeadline ?? preparer.nextAttempt
     }
     return min(sealDeadline, retry)
   }
@@ -96,7 +96,7 @@ extension LogStore {
       self.sealDeadline = nil
       seal()
     }
-    if let retry = preparer.retryDeadline, retry <= now { preparer.prepare(current.id + 1) }
+    if let retry = preparer.nextAttempt, retry <= now { preparer.prepare(current.id + 1) }
   }
 
   /// A seal has no ticket, opens no segment, and waits for nothing: it is worth that little. It

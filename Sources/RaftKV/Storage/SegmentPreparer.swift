@@ -40,6 +40,12 @@ final class SegmentPreparer<D: Disk> {
     return spare
   }
 
+  /// When `prepare` is to be called again; nil where something else has to happen first. Whoever
+  /// was woken for a preparation that is paused would be woken for it again at once, for ever.
+  var nextAttempt: Instant? {
+    isPaused || isPreparing || spare != nil ? nil : retryDeadline
+  }
+
   /// Begins to prepare segment `id`, if there is no spare and nothing stands against it.
   func prepare(_ id: UInt64) {
     guard spare == nil, !isPreparing, !isPaused else { return }
