@@ -209,6 +209,7 @@ package final class World {
     case .handshakeTimeout(let connection): process.transport.expire(connection)
     default: preconditionFailure("only events of a process reach one")
     }
+    judgeAnswers(process)
     var isTurn = swarm.turnTime == 0
     if case .turn = event { isTurn = true }
     if isTurn { runTurn(host) } else { planTurn(host) }
@@ -264,9 +265,16 @@ package final class World {
     armWake(host, process)
   }
 
-  private func sendAnswers(_ process: Process) {
+  /// As soon as they are given: a process may stand still before its turn ends, and an answer that
+  /// lies ready by then was right when it was made (C6).
+  private func judgeAnswers(_ process: Process) {
+    guard !process.port.answers.isEmpty else { return }
     for (request, answer) in process.port.answers { judge(answer, to: request) }
     process.port.answers.removeAll(keepingCapacity: true)
+  }
+
+  private func sendAnswers(_ process: Process) {
+    judgeAnswers(process)
     for (request, answer) in process.port.deliveries { self.answer(request, answer) }
     process.port.deliveries.removeAll(keepingCapacity: true)
   }

@@ -30,9 +30,9 @@ extension Replica {
   }
 
   /// Others wait to be sent to the same peer. They are in the way of an append that goes back
-  /// behind the last of them: the engine has learned of a gap. Sent all the same, each of them would
+  /// behind the last of them: the engine knows of a gap. Sent all the same, each of them would
   /// meet that gap, and behind hundreds of them, read from disk, a follower would never be served
-  /// what it lacks. One that begins where the first of them does repeats it, and is not needed: on a
+  /// what it lacks. One that begins where the first of them does repeats it and is not needed: on a
   /// slow disk the reading would begin anew with each repetition, and never end.
   private func deferBehindOthers(_ envelope: Envelope, _ request: AppendRequest) {
     CoverageMark.hit(.appendDeferred)
