@@ -137,4 +137,32 @@ struct SnapshotStoreTests {
     #expect(!write(content, as: entry(10), to: store, on: disk))
     #expect(disk.names.isEmpty && failures == 0)
   }
+
+  @Test("a removal that takes long takes nothing away from those that come due meanwhile")
+  func slowRemoval() {
+    for seed in 1...100 {
+      let disk = SimulatedDisk(random: Random(seed: UInt64(seed)))
+      let store = Store(disk: disk, logger: .silent)
+      write(content, as: entry(10), to: store, on: disk)
+      for index: UInt64 in [20, 30] {
+        var isDurable = false
+        let writer = store.beginWriting(entry(index)) { _ in }
+        while !writer.isReady, disk.step() {}
+        writer.finish { _ in isDurable = true }
+        while !isDurable, disk.step() {}
+      }
+      while disk.step() {}
+      #expect(disk.names == [SnapshotName.make(entry(30))], "seed \(seed)")
+    }
+  }
+
+  @Test("an older snapshot that is done late never takes a newer one's place")
+  func late() throws {
+    let disk = SimulatedDisk(random: Random(seed: 1))
+    let store = Store(disk: disk, logger: .silent)
+    write(content, as: entry(20), to: store, on: disk)
+    write(content, as: entry(10), to: store, on: disk)
+    #expect(store.current?.lastEntry == entry(20))
+    #expect(disk.names == [SnapshotName.make(entry(20))])
+  }
 }

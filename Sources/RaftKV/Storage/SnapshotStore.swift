@@ -68,6 +68,11 @@ package final class SnapshotStore<D: Disk> {
   }
 
   func didPublish(_ file: SnapshotFile<D>) {
+    // A received one may have overtaken it, and by now the log begins behind that one.
+    if let current, current.lastEntry.index > file.lastEntry.index {
+      outdated.append(file.lastEntry)
+      return removeNext()
+    }
     if let replaced = current, replaced.lastEntry != file.lastEntry {
       CoverageMark.hit(.snapshotReplaced)
       outdated.append(replaced.lastEntry)
@@ -84,7 +89,7 @@ package final class SnapshotStore<D: Disk> {
       if case .failure(let error) = result, !error.isNotFound {
         return logger.warning("an old snapshot stays: \(error)")
       }
-      outdated.removeLast()
+      outdated.removeAll { $0 == lastEntry }
       removeNext()
     }
   }
