@@ -55,14 +55,15 @@ final class ReplicaBench {
   /// `voters` besides ourselves, `learners`, and how many entries the log keeps in memory.
   init(
     voters: ClosedRange<Int>? = nil, learners: ClosedRange<Int>? = nil,
-    limits: LogLimits = LogLimits(), _ change: (inout ReplicaSettings) -> Void = { _ in }
+    limits: LogLimits = LogLimits(), ballast: Int = 0,
+    _ change: (inout ReplicaSettings) -> Void = { _ in }
   ) throws {
     var members = [Self.member(1, .voter)]
     members += (voters.map(Array.init) ?? []).map { Self.member($0, .voter) }
     members += (learners.map(Array.init) ?? []).map { Self.member($0, .learner) }
     let identity = Identity(cluster: ClusterID(5), node: NodeID(1), name: "node1")
     var limits = limits
-    limits.ballastSize = 0
+    limits.ballastSize = ballast
     limits.segmentSize = min(limits.segmentSize, 9 << 20)
     try DataDirectory.create(
       disk, identity: identity, configuration: Configuration(members: members), limits: limits,

@@ -288,3 +288,36 @@ struct ReplicaTests {
     #expect(bench.fatal == nil)
   }
 }
+
+@Suite("Replica: space")
+struct ReplicaSpaceTests {
+  @Test("the ballast makes room for one snapshot, and is not taken back before that is written")
+  func ballast() throws {
+    let bench = try ReplicaBench(ballast: 1 << 20) {
+      $0.snapshotEntries = 4
+      $0.snapshotBytes = 1
+    }
+    bench.lead(votes: [])
+    bench.disk.fault = { access, name in
+      access == .write && name.hasPrefix("snapshot") ? DiskError.noSpace : nil
+    }
+    for number in 0..<8 { bench.put("key\(number)") }
+    #expect(!bench.disk.names.contains { $0.hasPrefix("snapshot") })
+
+    var seen: [String] = []
+    bench.disk.fault = { access, name in
+      switch access {
+      case .remove where name == "ballast", .freeSpace: seen.append("\(access)")
+      case .rename where name.hasPrefix("snapshot"): seen.append("snapshot")
+      default: break
+      }
+      return nil
+    }
+    // Turns come and go while the file system is at the removal.
+    bench.isDiskHeld = true
+    bench.pass(.seconds(11))
+    bench.isDiskHeld = false
+    bench.turn()
+    #expect(seen.prefix(2) == ["remove", "snapshot"], "\(seen)")
+  }
+}

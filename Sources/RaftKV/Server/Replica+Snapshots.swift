@@ -65,7 +65,9 @@ extension Replica {
   }
 
   private func beginSnapshot() {
-    if raft.storage == .full { nextSnapshotAttempt = now + settings.snapshotRetry }
+    let needsBallast = raft.storage == .full || hasLackedSpace
+    // Not a second time while the ballast is being removed.
+    if needsBallast { nextSnapshotAttempt = now + settings.snapshotRetry }
     let lastEntry = EntryID(index: appliedIndex, term: raft.outline.term(at: appliedIndex)!)
     #if PLANTED_BUGS
     let isBehind = raft.configurations.currentIndex > appliedIndex
@@ -92,7 +94,7 @@ extension Replica {
       logger.info("takes a snapshot of \(lastEntry)")
     }
     // A full disk: the ballast makes room for it.
-    if raft.storage == .full || hasLackedSpace { log.releaseBallast(begin) } else { begin() }
+    if needsBallast { log.releaseBallast(begin) } else { begin() }
   }
 
   private func encodeSlice() {
