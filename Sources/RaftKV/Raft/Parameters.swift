@@ -15,7 +15,7 @@ package struct Parameters: Equatable, Sendable {
   /// bookkeeping, not the flow.
   package var windowMessages = 256
   /// Proposed and not yet committed: a leader cut off from its followers must not grow without
-  /// bound (B14). The log's memory tail is as large.
+  /// bound (B14): the log keeps in memory whatever is not applied.
   package var uncommittedBytes = 64 << 20
   /// Bytes of one snapshot chunk: large enough to be efficient one at a time, small
   /// enough to read in one turn.
