@@ -29,6 +29,11 @@ struct RaftKVD: ParsableCommand {
   var version = false
 
   static func main() {
+    // Swift reads the command line from /proc/self/cmdline. Without it we seem to have been given
+    // nothing, not even our name, and a node of another name and other addresses would start.
+    guard CommandLine.argc > 0 else {
+      end(FatalError("the flags cannot be read without /proc; mount it and start again", .failure))
+    }
     do {
       var command = try parseAsRoot()
       try command.run()

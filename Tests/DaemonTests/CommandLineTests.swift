@@ -46,6 +46,23 @@ extension DaemonTests {
       }
     }
 
+    @Test(
+      "without /proc there are no flags to read, and no node starts that they do not describe",
+      .enabled(if: SmallDisk.isPermitted, "a tmpfs may not be mounted here"))
+    func noProc() throws {
+      guard try Shell.has("unshare") else { return }
+      try Sandbox.run { sandbox in
+        let script = "mount -t tmpfs none /proc && cd $0 && exec \"$@\""
+        let end = try Shell.run(
+          "unshare -m sh -c '\(script)' \(sandbox.directory) \(Program.path) -id other",
+          within: 30)
+        try #require(end.code == 1, "\(end)")
+        try #require(end.output.hasPrefix("raftkvd: ") && end.output.contains("/proc"), "\(end)")
+        try #require(end.output.isOneLine, "\(end)")
+        try #require(Files.list(sandbox.directory).isEmpty, "nothing is made")
+      }
+    }
+
     @Test("help and version are asked for with one dash or two", arguments: ["-", "--"])
     func helpAndVersion(_ dash: String) throws {
       try Sandbox.run { sandbox in
