@@ -86,4 +86,57 @@ struct HTTPServerTests {
     }
     #expect(statuses.first == "503" && statuses.last == "200")
   }
+
+  @Test("over the memory for all, whoever sends more is refused; what fitted is answered")
+  func memory() throws {
+    var server: HTTPServer<ScriptedHandler>?
+    var texts: [String: String] = [:]
+    try withEventLoop { loop in
+      let http = HTTPServer(
+        loop: loop, handler: ScriptedHandler(), limits: HTTPLimits(), maximumConnections: 9,
+        maximumBuffered: 60_000, logger: .silent)
+      server = http
+      try http.listen(atAll: [loopback])
+      let port = http.boundPort
+      func begin(_ didConnect: @escaping (Peer) -> Void) {
+        _ = Dialer.connect(loop, to: loopback(port: port)) {
+          guard case .success(let stream) = $0 else {
+            Issue.record("not connected")
+            return loop.stop()
+          }
+          let peer = Peer(stream)
+          peer.write("PUT /key?key=a HTTP/1.1\r\nHost: h\r\nContent-Length: 50000\r\n\r\n")
+          peer.write([UInt8](repeating: 1, count: 40_000))
+          didConnect(peer)
+        }
+      }
+      var first: Peer?
+      var hasSecond = false
+      loop.endOfTurn = {
+        http.endTurn()
+        // The first one's part is here: there is no room for as much again.
+        guard http.buffered >= 40_000, !hasSecond else { return }
+        hasSecond = true
+        begin { second in
+          second.didClose = {
+            texts["second"] = $0.text
+            first?.write([UInt8](repeating: 1, count: 10_000))
+          }
+        }
+      }
+      begin { peer in
+        first = peer
+        peer.didRead = {
+          texts["first"] = $0.text
+          if $0.text.hasSuffix("}") { loop.stop() }
+        }
+      }
+    }
+    #expect(texts["second"]?.hasPrefix("HTTP/1.1 503 ") == true, "\(texts)")
+    #expect(texts["second"]?.contains("overloaded") == true)
+    #expect(texts["second"]?.contains("\r\nConnection: close\r\n") == true)
+    #expect(texts["first"]?.hasPrefix("HTTP/1.1 200 ") == true, "\(texts)")
+    #expect(server?.metrics.shedRequests == 1)
+    #expect(server?.buffered == 0, "what is answered or refused is held no longer")
+  }
 }

@@ -235,4 +235,41 @@ struct PeerConnectionTests {
       nodes = [first, second]
     }
   }
+
+  @Test("a member no more is hung up on when its time is over, and forgotten; one again is kept")
+  func expiry() throws {
+    var nodes: [TestNode] = []
+    try withEventLoop { loop in
+      let first = try TestNode(1, loop)
+      let second = try TestNode(2, loop)
+      introduce(first, second)
+      let isConnected = { first.connects == 1 && second.connects == 1 }
+      whenever(loop, isConnected) {
+        // So that it does not dial again.
+        second.transport.setPeers([])
+        guard let link = first.transport.link(to: NodeID(2)) else { return loop.stop() }
+        let before = loop.now
+        first.transport.setPeers([])
+        #expect(link.expiry >= before + PeerTransport.guestTime, "time to be told of it")
+        #expect(link.expiry <= loop.now + PeerTransport.guestTime)
+        #expect(link.nextDeadline == link.expiry)
+        first.introduce(second)
+        #expect(link.nextDeadline == .distantFuture)
+        first.transport.setPeers([])
+        #expect(first.transport.isConnected(NodeID(2)) && first.disconnects == 0)
+        link.expiry = loop.now
+        first.transport.rearm()
+        let isOver = {
+          first.disconnects == 1 && second.disconnects == 1 && first.transport.links.isEmpty
+        }
+        whenever(loop, isOver) {
+          #expect(first.transport.connections.isEmpty)
+          for node in nodes { node.transport.close() }
+          loop.stop()
+        }
+      }
+      nodes = [first, second]
+    }
+    #expect(nodes.allSatisfy { $0.connects == 1 })
+  }
 }

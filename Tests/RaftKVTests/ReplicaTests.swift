@@ -75,6 +75,28 @@ struct ReplicaTests {
     #expect(bench.wire.inquiries.last?.name == "n1")
   }
 
+  @Test("a full queue refuses removes too; who asks for a join that is in it waits along")
+  func fullQueue() throws {
+    let bench = try ReplicaBench()
+    bench.lead(votes: [])
+    let first = (0...16).map { bench.ask(join("n\($0)")) }[0]
+    let remove = bench.ask(.remove(name: "node2", force: false))
+    #expect(bench.answer(remove) == "429 too_many_changes")
+    let again = bench.ask(join("n0"))
+    let last = bench.ask(join("n16"))
+    #expect(bench.answer(again) == nil && bench.answer(last) == nil)
+
+    bench.wire.inquiries[0].completion(.failure(.notAPeer("HTTP")))
+    bench.pass(.seconds(4))
+    bench.wire.inquiries.last?.completion(.failure(.notAPeer("HTTP")))
+    bench.turn()
+    #expect(bench.answer(first) == "504 unreachable" && bench.answer(again) == "504 unreachable")
+    // One has been worked off, so one place is free.
+    #expect(bench.answer(bench.ask(.remove(name: "node2", force: false))) == nil)
+    #expect(bench.answer(bench.ask(join("n17"))) == "429 too_many_changes")
+    #expect(bench.answer(last) == nil)
+  }
+
   // MARK: Removes
 
   @Test("whom a new leader has not heard yet does not count as there (D13)")

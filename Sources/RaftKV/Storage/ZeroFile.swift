@@ -32,7 +32,8 @@ final class ZeroFile<D: Disk> {
 
   deinit { piece.deallocate() }
 
-  /// Asynchronously. After an error nothing of it is left, unless removing it failed as well.
+  /// Asynchronously. After an error nothing of it is left, unless removing it failed as well, or
+  /// all that failed was the directory's sync: then it has its name, for as long as that lasts.
   static func make(
     disk: D, name: String, size: Int, pieceSize: Int, head: consuming ByteBuffer,
     completion: @escaping (DiskError?) -> Void
