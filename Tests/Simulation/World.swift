@@ -212,7 +212,10 @@ package final class World {
     judgeAnswers(process)
     var isTurn = swarm.turnTime == 0
     if case .turn = event { isTurn = true }
-    if isTurn { runTurn(host) } else { planTurn(host) }
+    if isTurn { return runTurn(host) }
+    // Within one turn a node may win an election and lose the office again: each is a step.
+    checkTransition(host, process)
+    planTurn(host)
   }
 
   private func traceArrival(_ packet: Packet) {
