@@ -35,25 +35,25 @@ struct DialTests {
     #expect(try dial("255.255.255.255:9") == "unreachable")
   }
 
-  @Test("the addresses of a name are tried in turn until somebody answers")
+  @Test("the addresses of a host are tried in turn until somebody answers")
   func inTurn() throws {
     var dial: Dial?
-    var remote: SocketAddress?
+    var isConnected = false
     try withEventLoop { loop in
-      // Where localhost is ::1 as well, nobody listens there.
       let listener = try Listener(loop, at: loopback)
       listener.didAccept = { _ = Peer($0) }
       dial = Dial(loop)
-      dial?.start("localhost:\(listener.boundPort)") {
+      // No host is every interface: `::` first, where nobody listens, then 0.0.0.0.
+      dial?.start(":\(listener.boundPort)") {
         if case .success(let stream) = $0 {
-          remote = stream.remote
+          isConnected = true
           stream.close()
         }
         loop.stop()
       }
     }
     withExtendedLifetime(dial) {}
-    #expect(remote?.description.hasPrefix("127.0.0.1:") == true)
+    #expect(isConnected)
   }
 
   @Test("what is no address fails before start has returned")
