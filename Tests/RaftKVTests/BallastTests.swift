@@ -69,6 +69,17 @@ struct BallastTests {
     #expect(restore(ballast) == 1 && fileSize == Self.size)
   }
 
+  @Test("G2 an error that is no lack of space is the disk's, and is told", arguments: [
+    DiskAccess.write, .sync, .rename, .syncDirectory,
+  ])
+  func diskFailure(failing: DiskAccess) {
+    let ballast = ballast()
+    var failures = 0
+    ballast.didFail = { _ in failures += 1 }
+    disk.fault = { access, _ in access == failing ? 5 : nil }
+    #expect(restore(ballast) == 0 && failures == 1)
+  }
+
   @Test("one of no size is never made")
   func none() {
     #expect(restore(ballast(size: 0)) == 1 && disk.accessCount == 0)

@@ -11,6 +11,9 @@ final class Ballast<D: Disk> {
   private let pieceSize: Int
   private var phase: Phase
 
+  /// Wired once. Called when the disk fails in another way than by lack of space or descriptors.
+  var didFail: (DiskError) -> Void = { _ in }
+
   init(disk: D, size: Int, pieceSize: Int, isPresent: Bool) {
     self.disk = disk
     self.size = size
@@ -29,9 +32,11 @@ final class Ballast<D: Disk> {
     }
   }
 
-  /// Makes the file again where it leaves at least `reserve` bytes free. Not succeeding is no
+  /// Makes the file again where it leaves at least `reserve` bytes free. To find no space is no
   /// failure: nothing depends on the file, and the next occasion comes with the next segment.
-  /// `completion` is called in any case, once there is nothing more to wait for.
+  /// `completion` is called then too, once there is nothing more to wait for. Any other error is
+  /// one of the whole disk (G2): the directory is synced through one descriptor, which tells of a
+  /// failure once, and the next sync, of a segment or a snapshot, would not hear of it.
   func restore(after reserve: Int, _ completion: @escaping () -> Void = {}) {
     guard phase == .absent, size > 0 else { return completion() }
     phase = .changing
@@ -45,6 +50,7 @@ final class Ballast<D: Disk> {
         disk: disk, name: BallastFile.name, size: size, pieceSize: pieceSize, head: ByteBuffer()
       ) { [self] error in
         phase = error == nil ? .present : .absent
+        if let error, !error.isNoSpace, !error.isNoDescriptor { return didFail(error) }
         completion()
       }
     }

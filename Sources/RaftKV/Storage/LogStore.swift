@@ -83,6 +83,7 @@ package final class LogStore<D: Disk> {
     lastDurableSegment = recovery.lastSegment
     sealDeadline = recovery.isSealed ? nil : clock() + limits.sealDelay
     preparer.didFail = { [weak self] in self?.fail(StorageFailure($0)) }
+    ballast.didFail = { [weak self] in self?.fail(StorageFailure($0)) }
     preparer.didPrepare = { [weak self] in self?.didPrepareSegment() }
   }
 
