@@ -1,7 +1,7 @@
 import Testing
 
 extension DaemonTests {
-  /// Disks without space, and disks that hang.
+  /// Disks without space.
   @Suite("Disks in trouble")
   struct DiskTroubleTests {
     /// Two segments, the ballast, and as much again, which a filler takes.
@@ -164,40 +164,6 @@ extension DaemonTests {
       try asking.send(
         "PUT /key?key=a HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n")
       try #require(try asking.response().status == 507)
-    }
-
-    @Test(
-      "a leader whose disk hangs gives the leadership up, and comes back when the disk does",
-      .enabled(if: HungDisk.isPermitted, "threads may not be traced here"))
-    func hung() throws {
-      try Sandbox.run { sandbox in
-        let nodes = try sandbox.cluster(of: 3)
-        try nodes[0].put("a", "1")
-        let leader = try sandbox.leader(of: nodes)
-        let others = nodes.filter { $0 !== leader }
-        let hung = try leader.hangDisk()
-        defer { hung.end() }
-        let waiting = try Connection(to: leader.httpAddress)
-        try waiting.send("PUT /key?key=a HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n2")
-        _ = try sandbox.leader(of: others)
-        try eventually("it notices") { leader.log.contains("the disk is hung") }
-        try leader.awaitStatus("it leads no more") { $0.role == "follower" }
-        // Its loop is well: the client hears that nobody knows, reads go on, others take writes.
-        let answer = try waiting.response()
-        try #require(answer.status == 504 && answer.error == "unknown_outcome", "\(answer.text)")
-        try #require(try leader.get("/key?key=a&level=stale").status == 200)
-        try #require(try others[0].put("a", "3").status == 200)
-        // It does not disturb them, however long its disk hangs.
-        let term = try others[0].status().term
-        Clock.sleep(3)
-        try #require(try others[0].status().term == term)
-        try #require(try leader.status().role == "follower")
-
-        hung.end()
-        try eventually("the disk is back") { leader.log.contains("the disk is healthy again") }
-        try #require(try sandbox.converge(nodes))
-        try #require(try leader.value("a") == "3")
-      }
     }
   }
 }

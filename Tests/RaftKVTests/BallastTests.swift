@@ -69,9 +69,11 @@ struct BallastTests {
     #expect(restore(ballast) == 1 && fileSize == Self.size)
   }
 
-  @Test("G2 an error that is no lack of space is the disk's, and is told", arguments: [
-    DiskAccess.write, .sync, .rename, .syncDirectory,
-  ])
+  @Test(
+    "G2 an error that is no lack of space is the disk's, and is told",
+    arguments: [
+      DiskAccess.write, .sync, .rename, .syncDirectory,
+    ])
   func diskFailure(failing: DiskAccess) {
     let ballast = ballast()
     var failures = 0
