@@ -28,7 +28,8 @@ def ratio(row, other):
 
 
 def markdown(rows, absent, about):
-    lines = [f"# raftkvd beside its peers, {about['date']}", "", about["machine"], ""]
+    lines = [f"# raftkvd beside its peers, {about['date']}", "", about["machine"], "",
+             f"`{about['command']}`", ""]
     figures = list(dict.fromkeys(row["figure"] for row in rows))
     for figure in figures:
         members = [row for row in rows if row["figure"] == figure]
