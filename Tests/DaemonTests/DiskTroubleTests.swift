@@ -66,11 +66,7 @@ extension DaemonTests {
       .enabled(if: SmallDisk.isPermitted, "a tmpfs may not be mounted here"))
     func alone() throws {
       try Sandbox.run { sandbox in
-        let disk = try sandbox.smallDisk(mebibytes: Self.mebibytes)
-        let node = try sandbox.node("node1", in: disk.path)
-        try sandbox.start([node])
-        try node.awaitPreparation()
-        try disk.fill()
+        let (node, disk) = try fullNode(sandbox)
         let process = node.process
 
         // Of so much no snapshot fits into what the ballast gives.
@@ -119,11 +115,7 @@ extension DaemonTests {
       .enabled(if: SmallDisk.isPermitted, "a tmpfs may not be mounted here"))
     func compaction() throws {
       try Sandbox.run { sandbox in
-        let disk = try sandbox.smallDisk(mebibytes: Self.mebibytes)
-        let node = try sandbox.node("node1", in: disk.path)
-        try sandbox.start([node])
-        try node.awaitPreparation()
-        try disk.fill()
+        let node = try fullNode(sandbox).node
         for _ in 0..<2 {
           _ = try write(to: node) { "key\($0 % 4)" }
           try eventually("the snapshot makes room") {
@@ -140,6 +132,16 @@ extension DaemonTests {
           try #require(value?.utf8.count ?? 0 > 1 << 19)
         }
       }
+    }
+
+    /// A lone node, up and with its segments made, on a disk that has no more room.
+    private func fullNode(_ sandbox: Sandbox) throws -> (node: Node, disk: SmallDisk) {
+      let disk = try sandbox.smallDisk(mebibytes: Self.mebibytes)
+      let node = try sandbox.node("node1", in: disk.path)
+      try sandbox.start([node])
+      try node.awaitPreparation()
+      try disk.fill()
+      return (node, disk)
     }
 
     /// Writes a mebibyte after the other until one gets 507; returns how many were taken.
