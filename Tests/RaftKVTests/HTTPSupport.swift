@@ -33,30 +33,45 @@ final class ScriptedHandler: RequestHandler {
   }
 }
 
-typealias TestConnection = HTTPConnection<ScriptedHandler>
+/// A connection that `#expect` can look into, which a value that is not copyable does not allow.
+final class TestConnection {
+  private var connection: HTTPConnection<ScriptedHandler>
 
-extension HTTPConnection where Handler == ScriptedHandler {
-  convenience init(_ handler: ScriptedHandler, maximumValue: Int = 1 << 20) {
-    self.init(
+  init(_ handler: ScriptedHandler, maximumValue: Int = 1 << 20) {
+    connection = HTTPConnection(
       id: 1, generation: 1, limits: HTTPLimits(maximumValue: maximumValue), handler: handler,
       now: .zero)
+  }
+
+  var scratch: RequestScratch { connection.scratch }
+  var wantsRead: Bool { connection.wantsRead }
+  var isIdle: Bool { connection.isIdle }
+  var closing: HTTPConnection<ScriptedHandler>.Closing { connection.closing }
+  var deadline: Instant { connection.deadline }
+  var bufferedBytes: Int { connection.bufferedBytes }
+  var hasOutput: Bool { !connection.output.isEmpty }
+
+  func receiveEnd(at now: Instant) { connection.receiveEnd(at: now) }
+  func resumeHeld(at now: Instant) { connection.resumeHeld(at: now) }
+  func didWrite(_ count: Int, at now: Instant) { connection.didWrite(count, at: now) }
+  func deadlinePassed(at now: Instant) { connection.deadlinePassed(at: now) }
+  func shed(at now: Instant) { connection.shed(at: now) }
+  func reply(_ reply: Reply, to token: RequestToken, at now: Instant) {
+    connection.reply(reply, to: token, at: now)
   }
 
   func receive(_ text: String, at now: Instant = .zero) { receive(Array(text.utf8), at: now) }
 
   func receive(_ bytes: [UInt8], at now: Instant = .zero) {
-    bytes.withUnsafeBytes { receive($0, at: now) }
+    bytes.withUnsafeBytes { connection.receive($0, at: now) }
   }
-
-  /// `#expect` cannot look into a value that is not copyable.
-  var hasOutput: Bool { !output.isEmpty }
 
   /// Takes all output, as a client that reads at once.
   func takeOutput(at now: Instant = .zero) -> String {
     var text = ""
-    while !output.isEmpty {
-      text += String(decoding: output.readable, as: UTF8.self)
-      didWrite(output.count, at: now)
+    while !connection.output.isEmpty {
+      text += String(decoding: connection.output.readable, as: UTF8.self)
+      connection.didWrite(connection.output.count, at: now)
     }
     return text
   }

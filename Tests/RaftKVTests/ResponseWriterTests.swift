@@ -12,7 +12,8 @@ struct ResponseWriterTests {
     var output = ByteBuffer()
     Array(target.utf8).withUnsafeBytes {
       writer.write(
-        reply, .init(isHead: isHead, persistence: persistence), target: $0, to: &output)
+        reply, .init(isHead: isHead, persistence: persistence), target: $0,
+        requestID: .init(start: nil, count: 0), to: &output)
     }
     return String(decoding: output.readable, as: UTF8.self)
   }

@@ -16,7 +16,9 @@ final class HTTPLink {
     var mayHaveBody = true
   }
 
-  let session: HTTPConnection<HTTPPort>
+  var session: HTTPConnection<HTTPPort>
+  /// The session's. It is asked for while the session is at work.
+  let id: UInt32
   let client: Int
   var parser = ResponseParser()
   private(set) var entries: [Entry] = []
@@ -37,7 +39,8 @@ final class HTTPLink {
   var wasToldOfClose = false
   var isDead = false
 
-  init(_ session: HTTPConnection<HTTPPort>, client: Int) {
+  init(_ session: consuming HTTPConnection<HTTPPort>, client: Int) {
+    id = session.id
     self.session = session
     self.client = client
   }

@@ -187,7 +187,7 @@ final class HTTPPort: RequestHandler {
   }
 
   private func link(_ token: RequestToken) -> HTTPLink? {
-    links.first { $0.session.id == token.connection && token.generation == UInt32(epoch) }
+    links.first { $0.id == token.connection && token.generation == UInt32(epoch) }
   }
 
   private func write(_ link: HTTPLink) {

@@ -29,7 +29,7 @@ extension HTTPConnection {
   }
 
   /// Does what is due: a request that dawdles is told so, a client that does not read is dropped.
-  package func deadlinePassed(at now: Instant) {
+  package mutating func deadlinePassed(at now: Instant) {
     if let outputSince, now >= outputSince + HTTPLimits.writeStallTime {
       hasBroken = true
     } else if now >= waitingDeadline {
@@ -43,13 +43,13 @@ extension HTTPConnection {
   }
 
   /// There is no room for this client: it is told so, whatever it came to ask.
-  package func turnAway(at now: Instant) {
+  package mutating func turnAway(at now: Instant) {
     refuse(.failure(.tooManyConnections), isHead: false)
     settle(now)
   }
 
   /// Memory is short: a request that is still arriving is refused, and what it holds is let go.
-  package func shed(at now: Instant) {
+  package mutating func shed(at now: Instant) {
     guard !isFinishing else { return }
     switch phase {
     case .held: return
@@ -65,7 +65,7 @@ extension HTTPConnection {
   }
 
   /// Last thing of every call from the owner: draws the conclusions and sets the clocks.
-  func settle(_ now: Instant) {
+  mutating func settle(_ now: Instant) {
     if isFinishing, !input.isEmpty { input.clear(keeping: HTTPLimits.idleBuffer) }
     // All that the client has sent has been judged; what is unfinished will never be whole.
     if peerHasEnded, canProceed { isFinishing = true }

@@ -1,7 +1,7 @@
 /// From a parsed head to the handler.
 extension HTTPConnection {
   /// Begins the request whose head stands at the front of `bytes`; returns how many bytes it took.
-  func begin(_ head: RequestHead, _ bytes: UnsafeRawBufferPointer) -> Int {
+  mutating func begin(_ head: RequestHead, _ bytes: UnsafeRawBufferPointer) -> Int {
     let isHead = head.method == .head
     if head.hasUnknownExpectation {
       refuse(
@@ -42,7 +42,7 @@ extension HTTPConnection {
     return head.length
   }
 
-  private func beginBody(
+  private mutating func beginBody(
     _ head: RequestHead, _ headBytes: UnsafeRawBufferPointer, _ route: Route, _ limit: Int
   ) {
     savedRequest = head
@@ -73,7 +73,7 @@ extension HTTPConnection {
 
   /// A body too long even to be dropped: the connection goes, and where the request had an answer
   /// already, that is what it gets.
-  private func refuseBody(_ route: Route, _ isHead: Bool) {
+  private mutating func refuseBody(_ route: Route, _ isHead: Bool) {
     if case .failure(let failure) = route {
       refuse(.failure(failure), isHead: isHead)
     } else {
@@ -91,7 +91,7 @@ extension HTTPConnection {
   }
 
   /// Takes body bytes from the front; returns how many, and whether the body is whole.
-  func receiveBody(_ bytes: UnsafeRawBufferPointer) -> (consumed: Int, isComplete: Bool) {
+  mutating func receiveBody(_ bytes: UnsafeRawBufferPointer) -> (consumed: Int, isComplete: Bool) {
     switch phase {
     case .length(let remaining):
       let count = min(remaining, bytes.count)
@@ -114,7 +114,7 @@ extension HTTPConnection {
   }
 
   /// Offers the request that lies in `savedHead` and `body`.
-  func dispatchSaved() {
+  mutating func dispatchSaved() {
     phase = .head
     owesContinue = false
     let headBytes = savedHead.readable
@@ -125,7 +125,7 @@ extension HTTPConnection {
     body.clear(keeping: HTTPLimits.idleBuffer)
   }
 
-  private func dispatch(
+  private mutating func dispatch(
     _ route: Route, _ head: RequestHead, _ headBytes: UnsafeRawBufferPointer,
     _ bodyBytes: UnsafeRawBufferPointer
   ) {
@@ -168,7 +168,7 @@ extension HTTPConnection {
     }
   }
 
-  private func finish(
+  private mutating func finish(
     _ head: RequestHead, _ headBytes: UnsafeRawBufferPointer, _ kind: RequestKind, _ reply: Reply?
   ) {
     // What follows a CONNECT may be meant for a tunnel, not for us.

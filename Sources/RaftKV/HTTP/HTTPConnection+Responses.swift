@@ -1,7 +1,7 @@
 /// From replies to bytes, in the order of the requests.
 extension HTTPConnection {
   /// Ends the request in hand: with its reply, or, where that is nil, with a place for it.
-  func respond(
+  mutating func respond(
     _ reply: Reply?, _ context: ResponseWriter.Context, target: UnsafeRawBufferPointer,
     requestID: UnsafeRawBufferPointer
   ) {
@@ -20,7 +20,7 @@ extension HTTPConnection {
   }
 
   /// Answers and takes no further request.
-  func refuse(
+  mutating func refuse(
     _ reply: Reply, isHead: Bool,
     target: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0),
     requestID: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
@@ -32,24 +32,27 @@ extension HTTPConnection {
     isFinishing = true
   }
 
-  private func emit(
+  private mutating func emit(
     _ reply: Reply, _ context: ResponseWriter.Context, target: UnsafeRawBufferPointer,
     requestID: UnsafeRawBufferPointer, arrived: Instant
   ) {
     let status = reply.status
     scratch.metrics.count(context.kind, status: status)
     let start = output.count
-    scratch.writer.requestID = requestID
-    scratch.writer.write(reply, context, target: target, to: &output)
+    scratch.writer.write(reply, context, target: target, requestID: requestID, to: &output)
     scratch.accessLog?.write(
       context.kind, isHead: context.isHead, status: status, bytes: output.count - start,
       target: target, requestID: requestID, arrived: arrived)
   }
 
+  /// Whether the response whose turn it is can be written.
+  var hasAnswer: Bool { !slots.isEmpty && slots[0].isAnswered }
+
   /// Writes the responses whose turn has come, as far as a slow reader may make us buffer.
-  func flushSlots() {
-    while output.count < HTTPLimits.maximumOutput, var slot = slots.first, let reply = slot.reply {
-      if scratch.isDraining, slots.count == 1, input.isEmpty, case .head = phase {
+  mutating func flushSlots() {
+    while output.count < HTTPLimits.maximumOutput, hasAnswer {
+      var slot = slots.removeFirst()
+      if scratch.isDraining, slots.isEmpty, input.isEmpty, case .head = phase {
         slot.context.persistence = .closes
         isFinishing = true
       }
@@ -57,16 +60,15 @@ extension HTTPConnection {
       let end = slot.targetCount + slot.requestIDCount
       let requestID = targets.readable.slice(slot.targetCount..<end)
       emit(
-        reply, slot.context, target: target, requestID: requestID, arrived: slot.arrived)
+        slot.reply!, slot.context, target: target, requestID: requestID, arrived: slot.arrived)
       targets.consume(end)
-      slots.removeFirst()
     }
     if slots.isEmpty { targets.clear(keeping: HTTPLimits.idleBuffer) }
     payContinue()
   }
 
   /// An interim answer, too, must not overtake the answers before it.
-  func payContinue() {
+  mutating func payContinue() {
     guard owesContinue, slots.isEmpty else { return }
     output.append("HTTP/1.1 100 Continue\r\n\r\n" as StaticString)
     owesContinue = false

@@ -28,7 +28,9 @@ package final class RequestScratch {
 }
 
 /// One client's session: bytes in, requests to the handler, responses out in the order of the
-/// requests. It has never heard of a socket. Its owner, on every call that takes `now`:
+/// requests. It has never heard of a socket. It is a value with one owner, so that a call reaches
+/// all of it at once: were it an object, the runtime would check each access to each of its fields.
+/// Its owner, on every call that takes `now`:
 ///
 /// 1. calls `receive` with what it read, `receiveEnd` when the client has shut its side down;
 /// 2. writes `output.readable` and reports with `didWrite` what the socket took;
@@ -42,7 +44,7 @@ package final class RequestScratch {
 ///        └ an unfinished head waits in `input`, its body grows in `body` beside a copy of the head
 /// ```
 /// A request that arrives whole is handled where it lies in the received bytes, without a copy.
-package final class HTTPConnection<Handler: RequestHandler> {
+package struct HTTPConnection<Handler: RequestHandler>: ~Copyable {
   package enum Closing { case no, linger, close }
 
   /// What is being received.
@@ -64,6 +66,8 @@ package final class HTTPConnection<Handler: RequestHandler> {
     /// When it was whole, for the access log.
     var arrived: Instant
     var reply: Reply?
+
+    var isAnswered: Bool { reply != nil }
   }
 
   package let id: UInt32
@@ -97,7 +101,6 @@ package final class HTTPConnection<Handler: RequestHandler> {
 
   /// No further request will be read: one has said `close`, or could not be understood.
   var isFinishing = false
-  var isProcessing = false
   var peerHasEnded = false
   var hasBroken = false
   /// Counted while lingering.
@@ -122,7 +125,7 @@ package final class HTTPConnection<Handler: RequestHandler> {
 
   // MARK: What the owner calls
 
-  package func receive(_ bytes: UnsafeRawBufferPointer, at now: Instant) {
+  package mutating func receive(_ bytes: UnsafeRawBufferPointer, at now: Instant) {
     if isFinishing {
       discarded += bytes.count
     } else if input.isEmpty {
@@ -136,34 +139,32 @@ package final class HTTPConnection<Handler: RequestHandler> {
   }
 
   /// The client will send nothing more. What it has asked is still answered (RFC 9112 §9.6).
-  package func receiveEnd(at now: Instant) {
+  package mutating func receiveEnd(at now: Instant) {
     peerHasEnded = true
     settle(now)
   }
 
   /// The answer to a request that `handle` left pending. A token of another time is ignored.
-  package func reply(_ reply: Reply, to token: RequestToken, at now: Instant) {
+  package mutating func reply(_ reply: Reply, to token: RequestToken, at now: Instant) {
     let first = nextSequence &- UInt32(slots.count)
     let position = Int(token.sequence &- first)
     guard token.connection == id, token.generation == generation, position < slots.count,
-      slots[position].reply == nil
+      !slots[position].isAnswered
     else { return }
     slots[position].reply = reply
     proceed(now)
   }
 
   /// Offers a held request again.
-  package func resumeHeld(at now: Instant) {
+  package mutating func resumeHeld(at now: Instant) {
     guard case .held = phase else { return }
     scratch.metrics.readAt = now
-    isProcessing = true
     dispatchSaved()
-    isProcessing = false
     proceed(now)
   }
 
   /// The socket took the first `count` bytes of `output`.
-  package func didWrite(_ count: Int, at now: Instant) {
+  package mutating func didWrite(_ count: Int, at now: Instant) {
     output.consume(count)
     if output.isEmpty { output.clear(keeping: HTTPLimits.idleBuffer) }
     if count > 0 { outputSince = nil }
@@ -200,17 +201,15 @@ package final class HTTPConnection<Handler: RequestHandler> {
       && output.count < HTTPLimits.maximumOutput
   }
 
-  private func proceed(_ now: Instant) {
-    // A handler that answers an earlier request while it takes this one finds us at work already.
-    guard !isProcessing else { return }
+  private mutating func proceed(_ now: Instant) {
     repeat {
       flushSlots()
       processInput()
-    } while slots.first?.reply != nil && output.count < HTTPLimits.maximumOutput
+    } while hasAnswer && output.count < HTTPLimits.maximumOutput
     settle(now)
   }
 
-  private func processInput() {
+  private mutating func processInput() {
     guard !input.isEmpty, canProceed else { return }
     let consumed = process(input.readable)
     input.consume(consumed)
@@ -219,9 +218,7 @@ package final class HTTPConnection<Handler: RequestHandler> {
 
   /// Works on the bytes from the front; returns how many need not be offered again. Never touches
   /// `input`.
-  private func process(_ bytes: UnsafeRawBufferPointer) -> Int {
-    isProcessing = true
-    defer { isProcessing = false }
+  private mutating func process(_ bytes: UnsafeRawBufferPointer) -> Int {
     var offset = 0
     while canProceed, offset < bytes.count {
       let rest = bytes.slice(offset..<bytes.count)

@@ -59,14 +59,14 @@ package final class RequestMetrics {
   /// From the bytes that complete a request to its hand-over.
   package let parse = Histogram()
   /// When the bytes that are being parsed were read, or the request before in them handed over.
-  package var readAt = Instant.zero
-  package var acceptedConnections: UInt64 = 0
+  var readAt = Instant.zero
+  var acceptedConnections: UInt64 = 0
   /// Over `-max-connections`.
-  package var rejectedConnections: UInt64 = 0
+  var rejectedConnections: UInt64 = 0
   /// Requests refused while arriving, because all connections together held too much.
-  package var shedRequests: UInt64 = 0
-  package var bytesReceived: UInt64 = 0
-  package var bytesSent: UInt64 = 0
+  var shedRequests: UInt64 = 0
+  var bytesReceived: UInt64 = 0
+  var bytesSent: UInt64 = 0
 
   package init() {}
 

@@ -17,14 +17,16 @@ struct ResponseWriter: ~Copyable {
   }
 
   /// Repeated in the response that is being written; empty: none. Borrowed.
-  var requestID = UnsafeRawBufferPointer(start: nil, count: 0)
+  private var requestID = UnsafeRawBufferPointer(start: nil, count: 0)
   /// A JSON body before its length is known.
   private var body = ByteBuffer()
 
   /// `target` is the path and query as sent; a redirect repeats it.
   mutating func write(
-    _ reply: Reply, _ context: Context, target: UnsafeRawBufferPointer, to output: inout ByteBuffer
+    _ reply: Reply, _ context: Context, target: UnsafeRawBufferPointer,
+    requestID: UnsafeRawBufferPointer, to output: inout ByteBuffer
   ) {
+    self.requestID = requestID
     switch reply {
     case .value(let entry, let staleness):
       writeValue(entry, staleness, context, to: &output)

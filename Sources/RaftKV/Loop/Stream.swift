@@ -40,6 +40,8 @@ package final class Stream: Handle {
   let tcp: UnsafeMutablePointer<uv_tcp_t>
   private let writeRequest: UnsafeMutablePointer<uv_write_t>
   private let shutdownRequest: UnsafeMutablePointer<uv_shutdown_t>
+  /// A uv_write is under way.
+  private var isSending = false
   /// Lent to libuv, unmodified until `didWrite`. Invariant: empty unless a uv_write is under way.
   private var sending = ByteBuffer(capacity: 16)
   /// Invariant: empty unless a uv_write is under way.
@@ -168,7 +170,7 @@ package final class Stream: Handle {
 
   /// The bytes written that the kernel has not taken yet: what back-pressure is measured by.
   package var unsentBytes: Int {
-    isOpen ? uv_stream_get_write_queue_size(streamHandle) + filling.count : 0
+    isOpen && isSending ? uv_stream_get_write_queue_size(streamHandle) + filling.count : 0
   }
 
   /// Sends bytes, in the order of calls. On a closing stream it does nothing; a failure closes the
@@ -176,7 +178,7 @@ package final class Stream: Handle {
   package func write(_ bytes: UnsafeRawBufferPointer) {
     guard isOpen, bytes.count > 0 else { return }
     precondition(!wantsShutdown, "nothing is written after the shutdown of writing")
-    if !sending.isEmpty { return filling.append(bytes) }
+    if isSending { return filling.append(bytes) }
     var piece = uv_buf_t(bytes)
     let sent = Int(uv_try_write(streamHandle, &piece, 1))
     if sent == bytes.count { return }
@@ -186,6 +188,7 @@ package final class Stream: Handle {
   }
 
   private func startWrite() {
+    isSending = true
     var piece = uv_buf_t(sending.readable)
     let status = uv_write(writeRequest, streamHandle, &piece, 1, didWriteBytes)
     // libuv's only synchronous refusal here is a stream that is not connected.
@@ -193,6 +196,7 @@ package final class Stream: Handle {
   }
 
   fileprivate func didWrite(_ status: Int32) {
+    isSending = false
     sending.clear(keeping: keptCapacity)
     guard isOpen else { return }
     if status < 0 { return fail(LoopError(code: status)) }
@@ -209,7 +213,7 @@ package final class Stream: Handle {
   package func shutdownWrite() {
     guard isOpen, !wantsShutdown else { return }
     wantsShutdown = true
-    if sending.isEmpty { startShutdown() }
+    if !isSending { startShutdown() }
   }
 
   private func startShutdown() {

@@ -5,8 +5,9 @@
 /// end, one write per client.
 package final class HTTPServer<Handler: RequestHandler>: ReplySink {
   private final class Client {
+    let slot: Int
     let stream: Stream
-    let session: HTTPConnection<Handler>
+    var session: HTTPConnection<Handler>
     var isDirty = false
     var hasShutDown = false
     /// What the kernel had not taken when last looked at, and since when that has not changed.
@@ -16,13 +17,12 @@ package final class HTTPServer<Handler: RequestHandler>: ReplySink {
     /// False for one that came over the cap, and only stays until it has read why it cannot.
     let isAdmitted: Bool
 
-    init(_ stream: Stream, _ session: HTTPConnection<Handler>, isAdmitted: Bool) {
+    init(_ stream: Stream, _ session: consuming HTTPConnection<Handler>, isAdmitted: Bool) {
+      slot = Int(session.id)
       self.stream = stream
       self.session = session
       self.isAdmitted = isAdmitted
     }
-
-    var slot: Int { Int(session.id) }
   }
 
   /// Deadlines are a second and more: looking twice a second is exact enough, and costs nothing.
@@ -39,7 +39,7 @@ package final class HTTPServer<Handler: RequestHandler>: ReplySink {
   private let maximumBuffered: Int
   private var listeners: [Listener] = []
   private let timer: Timer
-  let metrics = RequestMetrics()
+  let metrics: RequestMetrics
   private let scratch: RequestScratch
 
   private var clients: [Client?] = []
@@ -57,7 +57,7 @@ package final class HTTPServer<Handler: RequestHandler>: ReplySink {
 
   package init(
     loop: EventLoop, handler: Handler, limits: HTTPLimits, maximumConnections: Int,
-    maximumBuffered: Int? = nil, logger: Logger
+    maximumBuffered: Int? = nil, metrics: RequestMetrics = RequestMetrics(), logger: Logger
   ) {
     self.loop = loop
     self.handler = handler
@@ -66,6 +66,7 @@ package final class HTTPServer<Handler: RequestHandler>: ReplySink {
     // Some of the largest requests always fit.
     self.maximumBuffered = maximumBuffered ?? max(256 << 20, 4 * limits.maximumJSON)
     self.logger = logger
+    self.metrics = metrics
     scratch = RequestScratch(metrics: metrics)
     timer = Timer(loop)
     timer.didFire = { [unowned self] in sweep() }
@@ -90,8 +91,8 @@ package final class HTTPServer<Handler: RequestHandler>: ReplySink {
   /// Whether somebody is in the middle of a request, or waits for an answer.
   var isBusy: Bool {
     clients.contains { client in
-      guard let session = client?.session else { return false }
-      return !session.isIdle && session.closing == .no
+      guard let client else { return false }
+      return !client.session.isIdle && client.session.closing == .no
     }
   }
 
@@ -196,10 +197,8 @@ package final class HTTPServer<Handler: RequestHandler>: ReplySink {
 
   private func client(_ token: RequestToken) -> Client? {
     let slot = Int(token.connection)
-    guard slot < clients.count, let client = clients[slot],
-      client.session.generation == token.generation
-    else { return nil }
-    return client
+    guard slot < clients.count, generations[slot] == token.generation else { return nil }
+    return clients[slot]
   }
 
   // MARK: Replies
@@ -232,33 +231,33 @@ package final class HTTPServer<Handler: RequestHandler>: ReplySink {
     for slot in dirty {
       guard let client = clients[slot], client.isDirty else { continue }
       client.isDirty = false
-      write(client)
+      write(&client.session, to: client)
       account(client)
     }
     dirty.removeAll(keepingCapacity: true)
   }
 
-  private func write(_ client: Client) {
-    guard client.stream.isOpen else { return }
-    let session = client.session
+  private func write(_ session: inout HTTPConnection<Handler>, to client: Client) {
+    let stream = client.stream
+    guard stream.isOpen else { return }
     // What the kernel does not take at once holds back the rest: it stays with the session, which
     // stops handling requests when it has too much of it.
-    while client.stream.unsentBytes == 0, !session.output.isEmpty {
+    while stream.unsentBytes == 0, !session.output.isEmpty {
       metrics.bytesSent &+= UInt64(session.output.count)
-      client.stream.write(session.output.readable)
+      stream.write(session.output.readable)
       session.didWrite(session.output.count, at: loop.now)
     }
-    if client.stream.unsentBytes == 0 {
+    if stream.unsentBytes == 0 {
       switch session.closing {
       case .no: break
-      case .close: return client.stream.close()
+      case .close: return stream.close()
       case .linger where !client.hasShutDown:
         client.hasShutDown = true
-        client.stream.shutdownWrite()
+        stream.shutdownWrite()
       case .linger: break
       }
     }
-    if session.wantsRead { client.stream.resumeReading() } else { client.stream.pauseReading() }
+    if session.wantsRead { stream.resumeReading() } else { stream.pauseReading() }
   }
 
   /// Whether every answer has reached the kernel.

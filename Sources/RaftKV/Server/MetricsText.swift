@@ -43,8 +43,9 @@ struct MetricsText: ~Copyable {
 
   mutating func sample(_ histogram: Histogram, _ labels: Labels = []) {
     var total: UInt64 = 0
+    let counts = histogram.counts
     for bucket in 0..<Histogram.boundCount {
-      total += histogram.counts[bucket]
+      total += counts[bucket]
       beginSample("_bucket", labels, bound: Histogram.bound(bucket))
       buffer.append(decimal: total)
       buffer.append(UInt8.lineFeed)

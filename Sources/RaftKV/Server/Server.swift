@@ -196,13 +196,12 @@ package final class Server {
       settings: settings, recovered: recovered, logger: logger, seed: random.next(),
       clock: { EventLoop.now }, wallClock: { EventLoop.wallClockMilliseconds() })
     transport = PeerTransport(loop: loop, seed: random.next(), logger: logger)
-    gate = RequestGate()
+    let requestMetrics = RequestMetrics()
+    gate = RequestGate(replica, requestMetrics)
     http = HTTPServer(
       loop: loop, handler: gate, limits: HTTPLimits(maximumValue: settings.maximumValueSize),
-      maximumConnections: connectionLimit(configuration), logger: logger)
+      maximumConnections: connectionLimit(configuration), metrics: requestMetrics, logger: logger)
     http.setAccessLog(accessLog)
-    gate.replica = replica
-    gate.requestMetrics = http.metrics
     gate.metrics = { [unowned self] in metricsText() }
     replica.transport = transport
     replica.replies = http
@@ -324,14 +323,19 @@ package final class Server {
   }
 }
 
-/// Stands between connections and replica, which are made one after the other.
+/// Stands between connections and replica, and notes what passes.
 final class RequestGate: RequestHandler {
-  unowned var replica: Server.Node!
-  unowned var requestMetrics: RequestMetrics!
+  private let replica: Server.Node
+  private let requestMetrics: RequestMetrics
   /// All of `/metrics`. Wired once.
   var metrics: () -> [UInt8] = { [] }
   /// Something was asked since this was last cleared.
   var hasAsked = false
+
+  init(_ replica: Server.Node, _ requestMetrics: RequestMetrics) {
+    self.replica = replica
+    self.requestMetrics = requestMetrics
+  }
 
   func handle(_ request: ClientRequest, token: RequestToken) -> Disposition {
     hasAsked = true

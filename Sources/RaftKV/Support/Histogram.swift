@@ -9,12 +9,19 @@ package final class Histogram {
   package static let boundCount = 24
   private static let firstBoundShift = 10
 
-  /// Not cumulative. The last one counts what is above every bound.
-  package private(set) var counts = [UInt64](repeating: 0, count: boundCount + 1)
-  package private(set) var count: UInt64 = 0
-  package private(set) var sum: UInt64 = 0
+  /// A cell for each bucket, and behind them one for the sum. Bare memory: each access to an
+  /// object's fields costs more than the addition.
+  private let cells = UnsafeMutableBufferPointer<UInt64>.allocate(capacity: boundCount + 2)
+  private static let sumCell = boundCount + 1
 
-  package init() {}
+  package init() { cells.initialize(repeating: 0) }
+
+  deinit { cells.deallocate() }
+
+  /// Not cumulative. The last one counts what is above every bound.
+  package var counts: [UInt64] { Array(cells[..<Self.sumCell]) }
+  package var count: UInt64 { cells[..<Self.sumCell].reduce(0, &+) }
+  package var sum: UInt64 { cells[Self.sumCell] }
 
   /// The bound of a bucket: what falls into it took at most this long.
   package static func bound(_ bucket: Int) -> Interval {
@@ -23,9 +30,8 @@ package final class Histogram {
 
   /// `times`: so many things took this long, a batch of them.
   package func observe(_ interval: Interval, times: UInt64 = 1) {
-    counts[Self.bucket(interval.nanoseconds)] &+= times
-    count &+= times
-    sum &+= interval.nanoseconds &* times
+    cells[Self.bucket(interval.nanoseconds)] &+= times
+    cells[Self.sumCell] &+= interval.nanoseconds &* times
   }
 
   private static func bucket(_ nanoseconds: UInt64) -> Int {

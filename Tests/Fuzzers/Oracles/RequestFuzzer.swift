@@ -65,7 +65,7 @@ package enum RequestFuzzer: Fuzzer {
 
   static func run(_ pieces: [ArraySlice<UInt8>]) -> Run {
     let recorder = Recorder()
-    let connection = HTTPConnection(
+    var connection = HTTPConnection(
       id: 1, generation: 1, limits: HTTPLimits(maximumValue: maximumValue), handler: recorder,
       now: .zero)
     for piece in pieces where !piece.isEmpty {
