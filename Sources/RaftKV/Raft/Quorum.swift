@@ -20,12 +20,18 @@ package struct Quorum: Equatable, Sendable {
   /// `size - 1`. Nil for no voters, where any value is agreed on.
   package func agreed<Value: Comparable>(_ value: (NodeID) -> Value) -> Value? {
     guard !voters.isEmpty else { return nil }
-    // On the stack: this is asked several times in every turn.
-    return withUnsafeTemporaryAllocation(of: Value.self, capacity: voters.count) { memory in
-      var values = memory
-      _ = values.initialize(from: voters.lazy.map(value))
+    // On the stack, and sorted as they come: this is asked several times in every turn.
+    return withUnsafeTemporaryAllocation(of: Value.self, capacity: voters.count) { values in
+      for (count, voter) in voters.enumerated() {
+        let reached = value(voter)
+        var position = count
+        while position > 0, values[position - 1] < reached {
+          values.initializeElement(at: position, to: values.moveElement(from: position - 1))
+          position -= 1
+        }
+        values.initializeElement(at: position, to: reached)
+      }
       defer { values.deinitialize() }
-      values.sort(by: >)
       return values[size - 1]
     }
   }

@@ -67,4 +67,6 @@ struct Administration {
   var waiting: Deque<Task> = []
   /// Distinguishes the answers to one attempt's dial from those to a later one's.
   var attempt = 0
+
+  var isIdle: Bool { current == nil && waiting.isEmpty }
 }

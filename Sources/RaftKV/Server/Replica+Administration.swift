@@ -68,7 +68,7 @@ extension Replica {
 
   /// Takes the current task as far as it goes now. Called every turn.
   func stepAdministration() {
-    guard raft.role == .leader else { return }
+    guard raft.role == .leader, !administration.isIdle else { return }
     while true {
       if administration.current == nil {
         guard let next = administration.waiting.popFirst() else { return }

@@ -253,6 +253,7 @@ extension Replica {
   }
 
   private func expireReads() {
+    guard !reads.isEmpty else { return }
     while reads.isDue(at: now) {
       CoverageMark.hit(.readTooLate)
       reads.removeFirst { token, _ in replies.reply(.unconfirmed, to: token) }
@@ -260,6 +261,7 @@ extension Replica {
   }
 
   private func answerReads() {
+    guard !reads.isEmpty else { return }
     while reads.isReady(appliedIndex: appliedIndex) {
       if let arrived = reads.nextDeadline {
         metrics.confirm.observe(now + settings.readPatience - arrived)

@@ -47,8 +47,9 @@ final class ServiceReports {
   }
 
   /// The end of a turn: the loop lives, and perhaps the node's part has changed.
-  func endTurn(_ state: Told, at now: Instant, words: () -> String) {
+  func endTurn(_ state: @autoclosure () -> Told, at now: Instant, words: () -> String) {
     guard let notifier else { return }
+    let state = state()
     if let due = feedDue, let interval = notifier.watchdogInterval, now >= due {
       // Where there was no room the next turn tries again.
       if notifier.mention("WATCHDOG=1") { feedDue = now + interval }
