@@ -71,6 +71,29 @@ struct WriteStagesTests {
   }
 }
 
+@Suite("Round trips of heartbeats")
+struct RoundTripTests {
+  private func at(_ milliseconds: Int) -> Instant { .zero + .milliseconds(milliseconds) }
+
+  @Test("a round that is sent again, to tell a commit, gets no answer and is not waited for")
+  func repeated() {
+    var metrics = ReplicaMetrics()
+    let peer = NodeID(2)
+    metrics.didSendHeartbeat(1, to: peer, at: at(0))
+    metrics.didReceiveHeartbeatReply(1, from: peer, at: at(2))
+    metrics.didSendHeartbeat(1, to: peer, at: at(3))
+    metrics.didSendHeartbeat(2, to: peer, at: at(50))
+    metrics.didReceiveHeartbeatReply(2, from: peer, at: at(51))
+    #expect(metrics.peers[0].roundTrip.count == 2)
+    #expect(metrics.peers[0].roundTrip.sum == 3_000_000)
+    // The next leadership counts its rounds anew.
+    metrics.forgetHeartbeats()
+    metrics.didSendHeartbeat(1, to: peer, at: at(60))
+    metrics.didReceiveHeartbeatReply(1, from: peer, at: at(61))
+    #expect(metrics.peers[0].roundTrip.count == 3)
+  }
+}
+
 @Suite("Metrics as text")
 struct MetricsTextTests {
   private func text(_ body: (inout MetricsText) -> Void) -> String {

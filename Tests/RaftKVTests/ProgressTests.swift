@@ -118,9 +118,9 @@ struct ProgressTests {
   func window() {
     var progress = replicating(from: 2)
     #expect(progress.nextIndex == LogIndex(3))
-    progress.didSend(through: LogIndex(4), bytes: 100)
-    progress.didSend(through: LogIndex(5), bytes: 10)
-    progress.didSend(through: LogIndex(9), bytes: 1)
+    progress.didSend(through: LogIndex(4), bytes: 100, round: 1)
+    progress.didSend(through: LogIndex(5), bytes: 10, round: 1)
+    progress.didSend(through: LogIndex(9), bytes: 1, round: 1)
     #expect(progress.nextIndex == LogIndex(10))
     #expect(progress.messagesInFlight == 3 && progress.bytesInFlight == 111)
     // Half of the first message acknowledges none of them.
@@ -141,10 +141,20 @@ struct ProgressTests {
     check(progress, lastIndex: 10)
   }
 
+  @Test("what is in flight can only be missed by a round that began after it left (B13)")
+  func overdue() {
+    var progress = replicating(from: 2)
+    progress.didSend(through: LogIndex(4), bytes: 100, round: 7)
+    #expect(!progress.wasAllSent(before: 7))
+    #expect(progress.wasAllSent(before: 8))
+    progress.didSend(through: LogIndex(5), bytes: 10, round: 8)
+    #expect(!progress.wasAllSent(before: 8))
+  }
+
   @Test("back from replicating to probing, what was in flight may be lost: all of it is sent again")
   func backToProbing() {
     var progress = replicating(from: 2)
-    progress.didSend(through: LogIndex(9), bytes: 50)
+    progress.didSend(through: LogIndex(9), bytes: 50, round: 1)
     progress.becomeProbe()
     #expect(progress.state == .probe && progress.nextIndex == LogIndex(3))
     check(progress, lastIndex: 10)
@@ -154,7 +164,7 @@ struct ProgressTests {
   func sendingWhileProbing() {
     var progress = progress()
     progress.probe(after: LogIndex(3))
-    progress.didSend(through: LogIndex(9), bytes: 50)
+    progress.didSend(through: LogIndex(9), bytes: 50, round: 1)
     #expect(progress.nextIndex == LogIndex(4))
     check(progress, lastIndex: 10)
   }
@@ -166,7 +176,7 @@ struct ProgressTests {
     var progress = replicating(from: 2)
     progress.updateSnapshot { $0.offset = 50 }
     #expect(progress.state == .replicate)
-    progress.didSend(through: LogIndex(9), bytes: 50)
+    progress.didSend(through: LogIndex(9), bytes: 50, round: 1)
     progress.becomeSnapshot(snapshot)
     check(progress, lastIndex: 10)
     progress.updateSnapshot { $0.offset = 50 }
@@ -205,7 +215,7 @@ struct ProgressTests {
         if random.next() % 3 != 0 {
           let last = next + random.next() % 4
           let bytes = Int(random.next() % 1000)
-          progress.didSend(through: LogIndex(last), bytes: bytes)
+          progress.didSend(through: LogIndex(last), bytes: bytes, round: 1)
           sent.append((last, bytes))
           next = last + 1
         } else {

@@ -33,6 +33,8 @@ package struct Progress: Equatable, Sendable {
   /// Sent and not acknowledged, oldest first. At most `windowMessages`.
   private var inFlight: [InFlight] = []
   package private(set) var bytesInFlight = 0
+  /// The newest round when entries last left.
+  private var sentRound: UInt64 = 0
   /// While probing: one request is out, and its answer or a heartbeat's is awaited (B13).
   package var isProbeSent = false
   /// The last entry that the newest probe carried, and the newest round when it left.
@@ -109,6 +111,9 @@ package struct Progress: Equatable, Sendable {
     if round > probeRound { isProbeSent = false }
   }
 
+  /// Likewise for what is in flight: whether all of it was sent before this round began.
+  package func wasAllSent(before round: UInt64) -> Bool { round > sentRound }
+
   package mutating func becomeSnapshot(_ snapshot: SnapshotProgress) {
     state = .snapshot(snapshot)
     probeEnd = .zero
@@ -129,9 +134,10 @@ package struct Progress: Equatable, Sendable {
   }
 
   /// Entries up to `last` were sent, optimistically.
-  package mutating func didSend(through last: LogIndex, bytes: Int) {
+  package mutating func didSend(through last: LogIndex, bytes: Int, round: UInt64) {
     if state == .replicate {
       nextIndex = last.next
+      sentRound = round
       inFlight.append(InFlight(last: last, bytes: bytes))
       bytesInFlight += bytes
     }

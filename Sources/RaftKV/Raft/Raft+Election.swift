@@ -33,6 +33,7 @@ extension Raft {
       acknowledgedIndex = .zero
       owesAcknowledgement = false
       roundHeard = 0
+      roundAnswered = 0
       incomingSnapshot = nil
     }
     if self.role == .leader {

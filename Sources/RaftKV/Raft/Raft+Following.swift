@@ -97,6 +97,9 @@ extension Raft {
       commitIndex = max(commitIndex, min(heartbeat.commit, lastIndex))
     }
     #endif
+    // A round is answered once; a heartbeat that repeats it tells of a commit, and asks nothing.
+    guard heartbeat.round > roundAnswered else { return }
+    roundAnswered = heartbeat.round
     let reply = HeartbeatReply(round: heartbeat.round, isFull: storage != .healthy)
     send(.heartbeatReply(reply), to: leader)
   }

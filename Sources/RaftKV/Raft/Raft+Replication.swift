@@ -159,6 +159,7 @@ extension Raft {
       // Likewise for entries in flight: an empty AppendEntries behind them shows a gap, if there is
       // one. If they were compacted in this very turn, its end begins a snapshot.
       guard leadership!.progress[peer].matchIndex < lastIndex,
+        leadership!.progress[peer].wasAllSent(before: reply.round),
         leadership!.progress[peer].nextIndex > outline.base.index
       else { return }
       #if PLANTED_BUGS
@@ -260,7 +261,8 @@ extension Raft {
           leaderCommit: commitIndex, round: leadership!.round, count: last - previous)),
       to: leadership!.progress[peer].id)
     leadership!.progress[peer].commitSent = min(commitIndex, last)
-    if last > previous { leadership!.progress[peer].didSend(through: last, bytes: bytes) }
+    guard last > previous else { return }
+    leadership!.progress[peer].didSend(through: last, bytes: bytes, round: leadership!.round)
   }
 
   mutating func sendHeartbeat(to peer: Int) {

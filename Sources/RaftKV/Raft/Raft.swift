@@ -71,6 +71,8 @@ package struct Raft: ~Copyable {
   var owesAcknowledgement = false
   /// The newest round of the current leader.
   var roundHeard: UInt64 = 0
+  /// The newest of them whose heartbeat was answered.
+  var roundAnswered: UInt64 = 0
   var incomingSnapshot: IncomingSnapshot?
 
   /// Peers with a message connection, as the driver tells.

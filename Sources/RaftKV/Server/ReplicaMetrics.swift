@@ -18,6 +18,8 @@ package struct ReplicaMetrics {
   package struct PeerTimes {
     package let id: NodeID
     package let roundTrip = Histogram()
+    /// The newest round that was sent. One that is sent again gets no answer.
+    var newest: UInt64 = 0
     /// The heartbeat whose answer is awaited.
     var round: UInt64 = 0
     var sentAt: Instant?
@@ -33,6 +35,8 @@ package struct ReplicaMetrics {
       position = peers.count
       peers.append(PeerTimes(id: peer))
     }
+    guard round > peers[position].newest else { return }
+    peers[position].newest = round
     if let sentAt = peers[position].sentAt, now - sentAt < .seconds(1) { return }
     peers[position].round = round
     peers[position].sentAt = now
@@ -51,7 +55,10 @@ package struct ReplicaMetrics {
 
   /// Leadership begins or is over: answers to what was sent before tell nothing.
   mutating func forgetHeartbeats() {
-    for position in peers.indices { peers[position].sentAt = nil }
+    for position in peers.indices {
+      peers[position].newest = 0
+      peers[position].sentAt = nil
+    }
   }
 
   mutating func count(_ notice: Notice) {
