@@ -52,6 +52,7 @@ extension Replica {
       let copied = log.copyRecords(
         from: request.previous.index.next, through: request.last, maxBytes: .max, into: &frame)
       guard copied == request.last else { return false }
+      hasSentEntries = true
     }
     transport.send(envelope, report: nil, payload: frame.readable)
     return true

@@ -1,7 +1,8 @@
 /// One turn of the loop: what has been recorded is acted on, in the order that `Effects` documents,
 /// until nothing is left to do.
 extension Replica {
-  /// Last thing before the loop sleeps. Afterwards `nextDeadline` says how long it may.
+  /// Last thing before the loop sleeps, but for clients' answers and `transport.flush()`, which are
+  /// the owner's. Afterwards `nextDeadline` says how long it may.
   package func endTurn() {
     guard !hasFailed else { return }
     now = clock()
@@ -28,6 +29,10 @@ extension Replica {
     resumeHeldIfSettled()
     stepSnapshots()
     stepDismantling()
+    // Followers' disks work while our clients' answers are written. What only tells of a commit is
+    // in no such hurry: it leaves behind them.
+    guard hasSentEntries else { return }
+    hasSentEntries = false
     transport.flush()
   }
 

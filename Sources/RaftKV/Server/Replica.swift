@@ -69,6 +69,8 @@ package final class Replica<D: Disk, T: Transport, Replies: ReplySink> {
   // MARK: Peers
 
   var frame = ByteBuffer(capacity: 1 << 16)
+  /// Entries were sent since messages were last flushed.
+  var hasSentEntries = false
   /// Messages that wait for entries to be read from disk, by peer, in order.
   var deferred: [NodeID: Deque<Envelope>] = [:]
   /// What connected members say of themselves, for whoever leads to

@@ -220,6 +220,7 @@ package final class Server {
     replica.endTurn()
     gate.hasAsked = false
     http.endTurn()
+    transport.flush()
     // What was answered made room for requests that waited behind: they are the next turn's work.
     if gate.hasAsked { loop.requestAnotherTurn() }
     stepStop()
