@@ -25,7 +25,9 @@ extension DaemonTests {
       try nodes[2].start("-join", nodes[1].httpAddress)
       for node in nodes { try node.awaitVoters("node1", "node2", "node3") }
       try #require(try nodes[0].status().role == "leader")
-      try #require(nodes[2].log.contains("joined the cluster through \(nodes[1].httpAddress)"))
+      // It may vote before it has read the answer to its request.
+      let words = "joined the cluster through \(nodes[1].httpAddress)"
+      try eventually("node3 says through whom it joined") { nodes[2].log.contains(words) }
       return (nodes[0], nodes[1], nodes[2])
     }
 
