@@ -151,6 +151,21 @@ struct ReplicaTests {
 
   // MARK: Appends from disk
 
+  @Test("however often the loop stands still, what its leader said is read before it campaigns")
+  func stalls() throws {
+    let bench = try ReplicaBench(voters: 2...3)
+    for member in 2...3 { bench.connect(member) }
+    bench.depose(by: 2)
+    for round in UInt64(2)...3 {
+      bench.pass(.seconds(2))
+      #expect(bench.node.raft.role == .follower, "heartbeats may wait to be read")
+      bench.hear(.heartbeat(Heartbeat(commit: .zero, round: round)), from: 2)
+    }
+    bench.pass(.seconds(2))
+    bench.pass(.seconds(2))
+    #expect(bench.node.raft.role == .preCandidate, "none did")
+  }
+
   @Test("an empty append never overtakes entries that wait to be read from disk (B11)")
   func order() throws {
     var limits = LogLimits()

@@ -78,16 +78,16 @@ extension Replica {
     guard now >= raft.deadline else { return }
     // Far too late: the process stood still, and one poll may not have read all that waits.
     let lateness = now - raft.deadline
-    #if PLANTED_BUGS
     let isLate = lateness > settings.parameters.electionTimeout / 2
-    if isLate, PlantedBug.stallNotExcused.isActive { hasExcusedStall = true }
+    #if PLANTED_BUGS
+    if isLate, PlantedBug.stallNotExcused.isActive { excusedDeadline = raft.deadline }
     #endif
-    if lateness > settings.parameters.electionTimeout / 2, !hasExcusedStall {
-      hasExcusedStall = true
+    if isLate, raft.deadline != excusedDeadline {
       logger.warning("the loop stood still for \(lateness.milliseconds) ms")
       raft.didStall(at: now)
+      excusedDeadline = raft.deadline
     } else {
-      hasExcusedStall = false
+      excusedDeadline = nil
       raft.deadlinePassed(at: now, into: &effects)
     }
   }
