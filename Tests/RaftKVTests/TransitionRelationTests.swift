@@ -107,6 +107,14 @@ struct TransitionRelationTests {
       step(id, log: logs[id]! + [states[id]!.term.rawValue]) { $0.role = .leader }
     }
 
+    /// Entries after 1 and through `last`.
+    mutating func append(through last: UInt64, from leader: NodeID, to other: NodeID) -> String? {
+      let request = AppendRequest(
+        previous: EntryID(index: LogIndex(1), term: Term(1)), leaderCommit: .zero, round: 0,
+        count: Int(last) - 1)
+      return send(.append(request), from: leader, to: other, term: states[leader]!.term.rawValue)
+    }
+
     mutating func acknowledge(_ id: NodeID, _ index: UInt64, to leader: NodeID) -> String? {
       let reply = AppendReply(outcome: .matched(LogIndex(index)), round: 0)
       return send(.appendReply(reply), from: id, to: leader, term: states[id]!.term.rawValue)
@@ -131,14 +139,13 @@ struct TransitionRelationTests {
   func calmDay() {
     var paper = Paper.withLeader()
     paper.persisted[one] = 2
-    let append = AppendRequest(
-      previous: EntryID(index: LogIndex(1), term: Term(1)), leaderCommit: .zero, round: 0, count: 1)
-    #expect(paper.send(.append(append), from: one, to: two, term: 2) == nil)
+    #expect(paper.append(through: 2, from: one, to: two) == nil)
     #expect(paper.step(two, log: [1, 2]) { _ in } == nil)
     paper.persisted[two] = 2
     #expect(paper.acknowledge(two, 2, to: one) == nil)
     #expect(paper.commit(one, 2) == nil)
     #expect(paper.commit(two, 2) == nil)
+    #expect(paper.append(through: 2, from: one, to: three) == nil)
     #expect(paper.step(three, log: [1, 2]) { $0.term = Term(2) } == nil)
     #expect(paper.commit(three, 2) == nil)
   }
@@ -217,10 +224,12 @@ struct TransitionRelationTests {
     paper.persisted[one] = 2
     #expect(paper.commit(one, 2) != nil, "nobody has acknowledged it")
     paper = .withLeader()
+    #expect(paper.append(through: 2, from: one, to: two) == nil)
     #expect(paper.acknowledge(two, 2, to: one) != nil, "it is not on its disk")
     paper = .withLeader()
     paper.persisted = [one: 1, two: 2, three: 1]
     _ = paper.step(two, log: [1, 2]) { _ in }
+    #expect(paper.append(through: 2, from: one, to: two) == nil)
     #expect(paper.acknowledge(two, 2, to: one) == nil)
     #expect(paper.commit(one, 2) != nil, "it is not on the leader's disk, and on one other alone")
     paper = .withLeader()
@@ -234,7 +243,29 @@ struct TransitionRelationTests {
     #expect(paper.lead(one) == nil)
     paper.persisted = [one: 3, two: 2, three: 1]
     _ = paper.step(two, log: [1, 1]) { _ in }
+    #expect(paper.append(through: 2, from: one, to: two) == nil)
     #expect(paper.acknowledge(two, 2, to: one) == nil)
     #expect(paper.commit(one, 2) != nil, "an old term's entry, by counting")
+  }
+
+  @Test("HandleAppendEntries: what a follower only has, its leader has not vouched for")
+  func vouching() {
+    var paper = Paper.withLeader()
+    paper.logs[two] = [1, 1, 1]
+    #expect(paper.step(two) { _ in } == nil)
+    paper.persisted = [one: 2, two: 3, three: 1]
+    #expect(paper.append(through: 1, from: one, to: two) == nil)
+    #expect(paper.acknowledge(two, 3, to: one) != nil, "the end of its own log")
+    paper = .withLeader()
+    paper.committed = 2
+    #expect(paper.append(through: 1, from: one, to: two) == nil)
+    _ = paper.step(two, log: [1, 2]) { _ in }
+    #expect(paper.commit(two, 2) != nil, "committed, but perhaps not what it has there")
+    let chunk = SnapshotChunk(
+      lastEntry: EntryID(index: LogIndex(2), term: Term(2)), offset: 0, size: 1, total: 1, round: 0)
+    paper = .withLeader()
+    paper.committed = 2
+    #expect(paper.send(.snapshotChunk(chunk), from: one, to: two, term: 2) == nil)
+    #expect(paper.step(two, log: [1, 2]) { $0.commit = LogIndex(2) } == nil)
   }
 }

@@ -10,6 +10,14 @@ package enum Victim: Sendable {
   case follower(Int)
   /// Whoever did what the fault waited for.
   case subject
+  /// Whom that was done to: the one that a message went to.
+  case other
+}
+
+/// What a fault has waited for, as it happened.
+struct Moment {
+  var subject: Int
+  var other: Int?
 }
 
 /// What a fault waits for once its time has come. Rules break at such moments, and chance alone
@@ -45,6 +53,8 @@ package enum Fault: Sendable {
   /// Some hosts are clogged one after the other, and freed in another order.
   case swizzle(UInt64, UInt64)
   case slowLink(Victim, Victim, delay: UInt64, UInt64)
+  /// The newest message of each rare kind that ever went to it comes once more, within this time.
+  case echo(Victim, within: UInt64)
   case reset(Victim, Victim)
   case resetAll(Victim)
   /// Messages as datagrams are lost and doubled more than usual; in thousandths.
@@ -60,9 +70,12 @@ package enum Fault: Sendable {
   case crashAtDisk(Victim, accesses: Int, losingPower: Bool, downTime: UInt64)
   case slowDisk(Victim, longest: UInt64, UInt64)
   case hungDisk(Victim, UInt64)
+  /// The next write to the log takes so long; everything else goes on.
+  case stuckWrite(Victim, UInt64)
   /// With this much room left.
   case fullDisk(Victim, room: Int, UInt64)
-  case diskError(Victim, DiskAccess, after: Int)
+  /// Of a file whose name begins like this.
+  case diskError(Victim, DiskAccess, of: String, after: Int)
   case clockRate(Victim, UInt64)
   case wallClockStep(Victim, UInt64)
   /// It is stopped, and comes back with damage on its disk, made from these random bits.
@@ -78,10 +91,24 @@ package enum Fault: Sendable {
   /// The operator asks for the removal of whoever leads, which begins a hand-over, and asks no
   /// further.
   case transfer
+  /// It is cut off, and whoever stood still goes on without it.
+  case strand(Victim, UInt64)
+  /// So many writes at once, whose answers nobody waits for.
+  case burst(Victim, Int)
+
+  /// It touches nothing but wires, and may so strike in the middle of a turn.
+  var isOfWires: Bool {
+    switch self {
+    case .cut, .clog, .slowLink, .storm, .filter, .echo: true
+    default: false
+    }
+  }
 }
 
 package struct PlannedFault: Sendable {
   package var time: UInt64
   package var trigger: Trigger?
+  /// At the very moment that it waits for, not a little later.
+  package var isPrompt = false
   package var fault: Fault
 }

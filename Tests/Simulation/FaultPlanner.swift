@@ -15,20 +15,30 @@ struct FaultPlanner {
   }
 
   mutating func plan(from start: UInt64) -> [PlannedFault] {
-    let kinds = Swarm.Feature.allCases.filter { swarm.has($0) && $0.isEvent }
+    let kinds = Swarm.Feature.allCases.filter { swarm.has($0) && $0.isEvent && isPossible($0) }
     guard !kinds.isEmpty else { return [] }
     for _ in 0..<swarm.faultCount {
       let time = start + random.time(0, swarm.safetyTime)
       let trigger = swarm.has(.triggers) && random.coin(0.4) ? random.pick(Trigger.allCases) : nil
       let first = faults.count
-      add(random.pick(kinds), at: time)
-      for index in first..<faults.count { faults[index].trigger = trigger }
+      let kind = random.pick(kinds)
+      add(kind, at: time)
+      for index in first..<faults.count where !kind.isStory { faults[index].trigger = trigger }
     }
     return faults.sorted { $0.time < $1.time }
   }
 
+  private func isPossible(_ feature: Swarm.Feature) -> Bool {
+    // A stream neither doubles nor repeats anything.
+    feature != .echoes || swarm.has(.datagrams)
+  }
+
   private mutating func add(_ fault: Fault, at time: UInt64) {
     faults.append(PlannedFault(time: time, trigger: nil, fault: fault))
+  }
+
+  private mutating func add(_ fault: Fault, atNext trigger: Trigger, after time: UInt64) {
+    faults.append(PlannedFault(time: time, trigger: trigger, isPrompt: true, fault: fault))
   }
 
   /// The leader as often as not: what happens to it matters more.
@@ -110,7 +120,9 @@ struct FaultPlanner {
       add(.fullDisk(victim(), room: room, length()), at: time)
     case .diskErrors:
       let access = random.pick([DiskAccess.write, .write, .sync, .read, .rename, .syncDirectory])
-      add(.diskError(victim(), access, after: random.below(20)), at: time)
+      let prefix = random.pick(["", "", "log-", "snapshot-", "snapshot-"])
+      let count = random.below(prefix == "snapshot-" ? 3 : 20)
+      add(.diskError(victim(), access, of: prefix, after: count), at: time)
     case .rot: add(.rot(victim(), random.next(), downTime: downTime()), at: time)
     case .wipes: add(.wipe(victim()), at: time)
     case .moves: add(.move(victim(), downTime: downTime()), at: time)
@@ -119,6 +131,39 @@ struct FaultPlanner {
       add(.remove(victim(), awayTime: away), at: time)
     case .stops: add(.stop(victim(), downTime: downTime()), at: time)
     case .transfers: add(.transfer, at: time)
+    default: addStory(feature, at: time)
+    }
+  }
+
+  /// Several faults in the one order in which some rule may break.
+  private mutating func addStory(_ feature: Swarm.Feature, at time: UInt64) {
+    let timeout = swarm.parameters.electionTimeout.nanoseconds
+    switch feature {
+    case .handOvers:
+      // What asks the successor to campaign arrives when the hand-over has just been given up, and
+      // with it what was written since: the successor has none of it yet (E4).
+      let length = random.time(timeout, timeout * 2)
+      add(.clog(.subject, .other, length), atNext: .transfer, after: time)
+      add(.transfer, at: time)
+    case .echoes:
+      let wait = random.logarithmic(Duration.millisecond, 10 * Duration.second)
+      if random.coin(0.5) { return add(.echo(victim(), within: wait), at: time) }
+      let trigger = random.pick([Trigger.transfer, .deposition, .election, .snapshotInstalled])
+      let victim = trigger == .transfer ? Victim.other : .subject
+      add(.echo(victim, within: wait), atNext: trigger, after: time)
+    case .forsaking:
+      // A leader without followers takes many writes, and most of them wait behind one that its
+      // disk does not get done with; meanwhile the others go on without it (B10, F5).
+      let host = random.below(hostCount)
+      let length = random.time(timeout * 3, timeout * 20)
+      let stuck = length + random.time(0, timeout * 10)
+      if random.coin(0.7) { add(.stuckWrite(.leader(orHost: host), stuck), at: time) }
+      add(.cut(.isolated(.leader(orHost: host)), length), at: time + 1)
+      add(.burst(.leader(orHost: host), Int(random.logarithmic(10, 400))), at: time + 2)
+    case .stranding:
+      // Who has begun a term is alone in it, for the leader of the term before is back (A11).
+      add(.strand(.subject, length()), atNext: .candidacy, after: time)
+      add(.pause(.leader(orHost: random.below(hostCount)), timeout * 6), at: time)
     default: preconditionFailure("\(feature) is no event")
     }
   }

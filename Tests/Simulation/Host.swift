@@ -19,6 +19,8 @@ final class Host {
   /// Stopped (SIGSTOP): what comes in waits here. Counts the faults that hold it.
   var pauses = 0
   var inbox: [Occurrence] = []
+  /// What lay in its sockets when it went on, and a poll has not read yet.
+  var unread: ArraySlice<Occurrence> = []
   /// Kept down by a fault, or by the liveness phase.
   var isHeldDown = false
   /// A restart is planned; there is one at a time.
@@ -91,6 +93,12 @@ final class Process {
   var seenSnapshot: EntryID?
   var seenApplied = LogIndex.zero
   var specified: TransitionRelation.State?
+  /// A leader of a past term that was heard in this term, and has no answer yet.
+  var unanswered: (leader: NodeID, term: Term)?
+  /// When it last went on after it had stood still; and while it reads what came meanwhile, whether
+  /// that was far too long.
+  var resumedAt: UInt64 = 0
+  var hasStoodStill = false
   /// By host: the match index that was last compared with its disk.
   var seenMatch: [LogIndex]
 

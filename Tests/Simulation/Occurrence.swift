@@ -24,6 +24,6 @@ enum Occurrence {
   /// A fault that lasted is over, unless everything has been healed since.
   case end(era: Int, () -> Void)
   case start(host: Int)
-  /// A planned fault strikes; or, without a subject, begins to wait for its moment.
-  case fault(Int, subject: Int?)
+  /// A planned fault strikes; or, without a moment, begins to wait for its moment.
+  case fault(Int, Moment?)
 }

@@ -108,6 +108,7 @@ extension Victim: CustomStringConvertible {
     case .leader(let host): "the leader (or n\(host + 1))"
     case .follower(let number): "follower \(number)"
     case .subject: "whoever did it"
+    case .other: "whom it was done to"
     }
   }
 }

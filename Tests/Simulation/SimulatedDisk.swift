@@ -47,6 +47,8 @@ package final class SimulatedDisk: Disk {
   /// How many writes of 256 come back short.
   package var shortWrites = 0
   package var latency = SimulatedDisk.usualLatency
+  /// How long the next write to the log takes, if it is to be the only one that does.
+  var stuckWrite: Interval?
   /// The process dies at this many accesses from now.
   package var accessesUntilCrash: Int?
   /// Set when `accessesUntilCrash` came to pass: nothing completes any more, until `crash` is
@@ -119,14 +121,21 @@ package final class SimulatedDisk: Disk {
     let id = nextID
     pending.append(Pending(id: id, operation: operation, completion: completion))
     guard let schedule else { return }
-    schedule(random.interval(from: latency.shortest, to: latency.longest)) { [weak self] in
-      self?.complete(id)
+    var wait = random.interval(from: latency.shortest, to: latency.longest)
+    if let stuckWrite, case .write(let file, _, _) = operation,
+      handles[Int(file.rawValue)]?.name.hasPrefix(Self.segmentPrefix) == true,
+      handles[Int(file.rawValue)]?.mode == .durable
+    {
+      wait = stuckWrite
+      self.stuckWrite = nil
     }
+    schedule(wait) { [weak self] in self?.complete(id) }
   }
 
   /// The disk works as usual again: what was under way comes to its end.
   func recover() {
     latency = Self.usualLatency
+    stuckWrite = nil
     for operation in pending {
       schedule?(random.interval(from: latency.shortest, to: latency.longest)) { [weak self] in
         self?.complete(operation.id)
@@ -457,6 +466,10 @@ package final class SimulatedDisk: Disk {
   // MARK: For tests: the disk of a stopped node
 
   package var names: [String] { directory.entries.map(\.name) }
+
+  func name(of file: ObjectIdentifier) -> String? {
+    directory.entries.first { ObjectIdentifier($0.file) == file }?.name
+  }
 
   package func contents(of name: String) -> [UInt8] {
     guard let file = directory.file(name) else { return [] }

@@ -38,6 +38,9 @@ extension Packet {
     case .removed, .diverged: return 2048
     }
   }
+
+  /// All but appends, heartbeats, and the answers to them.
+  static var rareKinds: UInt64 { 4095 - 16 - 32 - 64 - 128 }
 }
 
 /// One connection between two processes, as both ends see it.
@@ -123,6 +126,8 @@ struct SimulatedNetwork {
   var random: Random
   /// Messages kept to be sent again much later.
   var replayable: [Packet] = []
+  /// By target, and by kind: the newest message of each rare kind.
+  var newest: [[Packet?]]
   /// More loss and duplication than usual, in thousandths.
   var storms: [(loss: Int, duplication: Int, end: UInt64)] = []
   /// Messages of some kinds get lost or come late; loss in thousandths.
@@ -132,6 +137,7 @@ struct SimulatedNetwork {
     self.hostCount = hostCount
     self.random = random
     paths = Array(repeating: Path(), count: hostCount * hostCount)
+    newest = Array(repeating: Array(repeating: nil, count: 12), count: hostCount)
   }
 
   subscript(source: Int, target: Int) -> Path {
@@ -195,7 +201,19 @@ extension World {
     queue.schedule(.packet(packet), at: arrival)
   }
 
+  /// Late copies, as a wire may make of any datagram.
+  func echo(to target: Int, within time: UInt64) {
+    for case var packet? in network.newest[target] {
+      packet.isReplay = true
+      marks.hit(.oldMessageReplayed)
+      queue.schedule(.packet(packet), at: now + network.random.time(0, time))
+    }
+  }
+
   private func keepForReplay(_ packet: Packet) {
+    if swarm.has(.echoes), packet.kindBit & Packet.rareKinds != 0 {
+      network.newest[packet.target][packet.kindBit.trailingZeroBitCount] = packet
+    }
     guard swarm.replayRate > 0 else { return }
     if network.random.coin(swarm.replayRate) {
       if network.replayable.count < 64 {

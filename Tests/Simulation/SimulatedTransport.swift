@@ -224,6 +224,7 @@ package final class SimulatedTransport: Transport {
       guard packet.isReplay || links.contains(where: { $0.connection === connection }) else {
         return
       }
+      world.willReceive(envelope, at: host)
       bytes.withUnsafeBytes { replica.didReceive(envelope, report: report, payload: $0) }
     case .hello(let hello): judge(hello, on: connection)
     case .welcome(let hello): judge(welcome: hello, on: connection)

@@ -81,7 +81,7 @@ package struct Simulator {
     didPlan?(plan.map { "\(Trace.seconds($0.time)) \($0.words)" })
     world.faults = schedule.faults(of: plan)
     for (index, fault) in world.faults.enumerated() {
-      world.queue.schedule(.fault(index, subject: nil), at: fault.time)
+      world.queue.schedule(.fault(index, nil), at: fault.time)
     }
     for client in world.clients.indices.dropFirst() {
       world.queue.schedule(.clientStep(client), at: start)

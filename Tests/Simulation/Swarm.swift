@@ -20,8 +20,11 @@ struct Swarm {
     case kills, pairKills, massCrash, crashAtDisk
     case slowDisk, hungDisk, fullDisk, diskErrors, rot
     case wipes, moves, removals, stops, transfers
+    // Several events that belong together.
+    case handOvers, echoes, forsaking, stranding
 
     var isEvent: Bool { rawValue > Feature.triggers.rawValue }
+    var isStory: Bool { rawValue >= Feature.handOvers.rawValue }
   }
 
   var isCalm: Bool

@@ -74,6 +74,10 @@ package struct TransitionRelation {
   private var preVotes: Set<Grant> = []
   private var handOvers: Set<Seat> = []
   private var acknowledged: [Seat: LogIndex] = [:]
+  /// How far a term's leader has vouched for a log, by whose log it is.
+  private var vouched: [Seat: LogIndex] = [:]
+  /// The newest snapshot that each node was ever sent, or a part of it: all of it is committed.
+  private var offered: [NodeID: LogIndex] = [:]
 
   package init() {}
 
@@ -108,11 +112,16 @@ package struct TransitionRelation {
       // AppendEntries(i, j)
       if state.role == .leader, state.term == envelope.term { lead(seat) }
       guard leaderships.contains(seat) else { return "it speaks as the leader it is not" }
+      vouch(envelope)
     case .appendReply(let reply):
       guard case .matched(let index) = reply.outcome else { return nil }
       // HandleAppendEntriesRequest, accepted: and with us, only once it is durable.
       guard index <= facts.persisted else {
         return "it acknowledges \(index), and its disk has \(facts.persisted)"
+      }
+      // mmatchIndex = mprevLogIndex + Len(mentries), and not the end of its own log.
+      guard index <= vouchedIndex(seat) else {
+        return "it acknowledges \(index), and its leader vouched for \(vouchedIndex(seat))"
       }
       acknowledged[seat] = max(acknowledged[seat] ?? .zero, index)
     case .timeoutNow: handOvers.insert(Seat(node: envelope.to, term: envelope.term))
@@ -140,6 +149,22 @@ package struct TransitionRelation {
       term > theirs.term || (term == theirs.term && index > theirs.index)
     return isNewer
       ? "it votes for a log that ends with \(theirs), its own ends with \(index)@\(term)" : nil
+  }
+
+  private mutating func vouch(_ envelope: Envelope) {
+    switch envelope.message {
+    case .append(let request):
+      let follower = Seat(node: envelope.to, term: envelope.term)
+      vouched[follower] = max(vouched[follower] ?? .zero, request.last)
+    case .snapshotChunk(let chunk):
+      offered[envelope.to] = max(offered[envelope.to] ?? .zero, chunk.lastEntry.index)
+    default: break
+    }
+  }
+
+  /// How much of a follower's log its leader may have shown to be its own.
+  private func vouchedIndex(_ follower: Seat) -> LogIndex {
+    max(vouched[follower] ?? .zero, offered[follower.node] ?? .zero)
   }
 
   private mutating func lead(_ seat: Seat) {
@@ -232,6 +257,7 @@ package struct TransitionRelation {
     guard new.commit > old.commit else { return nil }
     let wasLeader = old.role == .leader
     let leads = new.role == .leader && (!wasLeader || old.term == new.term)
+    if !wasLeader, !leads, let why = judgeFollowed(old, new, facts) { return why }
     guard new.commit > facts.committed else {
       guard wasLeader, leads else { return nil }
       return judgeOwnTerm(new.commit, new.term, facts)
@@ -247,6 +273,15 @@ package struct TransitionRelation {
       return (voter == facts.id ? facts.persisted : acknowledged[seat] ?? .zero) >= new.commit
     }
     return isMatched ? nil : "it commits \(new.commit), which no quorum has acknowledged"
+  }
+
+  /// A follower commits what its leader's messages vouch for, and nothing that it merely has.
+  private func judgeFollowed(_ old: State, _ new: State, _ facts: Facts) -> String? {
+    let limit = max(
+      vouchedIndex(Seat(node: facts.id, term: old.term)),
+      vouchedIndex(Seat(node: facts.id, term: new.term)))
+    return new.commit > limit
+      ? "it commits \(new.commit), and its leader vouched for \(limit)" : nil
   }
 
   /// Only entries of its own term does a leader commit by counting (§5.4.2).

@@ -29,6 +29,22 @@ extension World {
     fail(.durability, "\(host.name) removed \(name), and no snapshot covers it")
   }
 
+  /// A start leaves nothing behind the log's end: once something is written there, what is left of
+  /// an earlier write would stand behind it, and pass for damage (G6).
+  func checkTail(_ host: Host) {
+    guard let last = host.disk.durableLog.lastBatch, let current = host.disk.name(of: last.segment)
+    else { return }
+    // Its own segment, and those that come after it.
+    for name in host.disk.names
+    where name.hasPrefix("log-") && name.count == current.count && name >= current {
+      let end = name == current ? last.range.upperBound : SimulatedFile.sectorSize
+      guard host.disk.contents(of: name).dropFirst(end).contains(where: { $0 != 0 }) else {
+        continue
+      }
+      fail(.recovery, "\(host.name) starts, and there is something behind the log's end in \(name)")
+    }
+  }
+
   /// A leader believes of nobody's disk more than what is on it. Whoever went on to a later term
   /// may have dropped it since, and is believed no more.
   func observeProgress(_ host: Host, _ process: Process) {

@@ -23,6 +23,8 @@ extension World {
     }
     process.watermarks = replica.raft.watermarks
     observeProgress(host, process)
+    checkHandOver(host, process)
+    checkAnswered(host, process)
     observeBounds(host, process)
     timeline.observe(host, in: self)
     trace.fold(
@@ -44,7 +46,10 @@ extension World {
 
   private func readLog(_ host: Host, _ process: Process, base: EntryID, last: EntryID) {
     var agreed = min(process.mirror.last, last.index)
-    if agreed < base.index || process.mirror.base > last.index {
+    let underBase = process.mirror.item(at: base.index)
+    if agreed < base.index || process.mirror.base > last.index
+      || underBase.map({ $0.term != base.term }) == true
+    {
       marks.hit(.logReplacedBySnapshot)
       didHappen(.snapshotInstalled, at: host.index)
       process.mirror.reset(to: base.index)
@@ -137,6 +142,7 @@ extension World {
     if history.currentIndex < process.seenConfiguration { marks.hit(.configurationRolledBack) }
     process.seenConfiguration = history.currentIndex
     didHappen(.configurationAppended, at: host.index)
+    checkChange(host, process)
     guard let previous = history.previous else { return }
     checkConfigurations(host, process)
     let old = previous.voters
@@ -227,6 +233,7 @@ extension World {
       marks.hit(.leaderDeposed)
       didHappen(.deposition, at: host.index)
     }
+    if role == .preCandidate, process.seenRole == .follower { checkStall(host, process) }
     if role == .candidate, process.seenRole != .candidate { didHappen(.candidacy, at: host.index) }
     guard role == .leader, process.seenRole != .leader || process.seenTerm != term else { return }
     trace.note(now, host.index, "leads in term \(term)")
@@ -322,6 +329,9 @@ extension World {
   func willSend(_ envelope: Envelope, from index: Int) {
     let host = hosts[index]
     checkSending(envelope, host)
+    if let (leader, term) = host.process?.unanswered, leader == envelope.to, envelope.term >= term {
+      host.process?.unanswered = nil
+    }
     var term = envelope.term
     switch envelope.message {
     case .voteRequest(let request):
@@ -332,18 +342,18 @@ extension World {
       if reply.phase == .preVote { term = min(term, host.promise.term) }
       if reply.phase == .vote, reply.granted {
         promiseVote(of: envelope.from, for: envelope.to, in: envelope.term, host)
-        didHappen(.vote, at: index)
+        didHappen(.vote, at: index, to: self.index(of: envelope.to))
       }
     case .appendReply(let reply):
       if case .matched(let match) = reply.outcome { checkAcknowledgement(match, host) }
     case .removed(let index): checkRemoval(index, host)
     case .timeoutNow:
       noteTransfer(envelope)
-      didHappen(.transfer, at: index)
+      didHappen(.transfer, at: index, to: self.index(of: envelope.to))
     case .snapshotChunk(let chunk):
       guard chunk.offset == 0 else { break }
       marks.hit(.snapshotSent)
-      didHappen(.snapshotSending, at: index)
+      didHappen(.snapshotSending, at: index, to: self.index(of: envelope.to))
     default: break
     }
     if term > host.promise.term {
@@ -353,6 +363,10 @@ extension World {
         fail(.durability, "\(host.name) speaks of term \(term), which is not on its disk")
       }
     }
+  }
+
+  private func index(of node: NodeID) -> Int? {
+    hosts.firstIndex { $0.promise.node == node }
   }
 
   private func promiseVote(of voter: NodeID, for candidate: NodeID, in term: Term, _ host: Host) {
@@ -387,6 +401,7 @@ extension World {
     {
       fail(.durability, "\(host.name) forgot its vote in term \(promise.term)")
     }
+    checkTail(host)
     observeLog(host, process)
     checkLeases()
     if replica.raft.commitIndex.rawValue < UInt64(checker.committed.count) {

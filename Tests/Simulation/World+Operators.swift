@@ -156,4 +156,17 @@ extension World {
       key: 0)
     queue.schedule(.request(request), at: now)
   }
+
+  /// Clients that nobody counts write all at once. Their sequence numbers are nobody's.
+  func burst(_ host: Int, _ count: Int) {
+    for _ in 0..<count {
+      let request = Request(
+        client: 1, sequence: Self.firstOfBursts + Int(nextValue), host: host,
+        action: .put(value: nextValue, size: 8), key: Int(nextValue) % swarm.keyCount)
+      nextValue += 1
+      queue.schedule(.request(request), at: now)
+    }
+  }
+
+  private static let firstOfBursts = 1 << 30
 }

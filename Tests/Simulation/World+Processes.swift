@@ -140,6 +140,7 @@ extension World {
     crashDisk(host, losingPower: losingPower)
     host.process = nil
     host.inbox.removeAll()
+    host.unread = []
     host.pauses = 0
     process.replica.transport = nil
     process.replica.replies = nil
@@ -214,20 +215,22 @@ extension World {
     guard !host.isPaused, let process = host.process else { return }
     tell(host, "goes on")
     host.silentSince = nil
-    let waiting = host.inbox
+    process.resumedAt = now
+    let waiting = host.inbox.filter { if case .wake = $0 { false } else { true } }
     host.inbox = []
-    if host.clock.instant(at: now) >= process.replica.nextDeadline { process.replica.timerFired() }
+    let instant = host.clock.instant(at: now)
+    let deadline = process.replica.raft.deadline
+    process.hasStoodStill =
+      instant > deadline && instant - deadline > swarm.parameters.electionTimeout / 2
+    if instant >= process.replica.nextDeadline { process.replica.timerFired() }
     let first = waiting.isEmpty ? 0 : processRandom.below(waiting.count + 1)
-    for event in waiting[..<first] {
-      guard host.process === process else { return }
-      if case .wake = event { continue }
-      take(event, host, process)
+    host.unread = waiting[...]
+    for end in [waiting.count - first, 0] {
+      while host.process === process, host.unread.count > end {
+        take(host.unread.removeFirst(), host, process)
+      }
+      if host.process === process { runTurn(host) }
     }
-    for event in waiting[first...] {
-      guard host.process === process else { return }
-      if case .wake = event { continue }
-      take(event, host, process)
-    }
-    if host.process === process { runTurn(host) }
+    process.hasStoodStill = false
   }
 }

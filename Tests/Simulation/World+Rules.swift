@@ -70,6 +70,68 @@ extension World {
       .calm, "\(envelope.from) campaigns for term \(envelope.term) as if a leader had asked it to")
   }
 
+  /// A hand-over succeeds within an election timeout, or is given up: nothing is written meanwhile
+  /// (E1). Who stood still is given another one to notice.
+  func checkHandOver(_ host: Host, _ process: Process) {
+    guard let transfer = process.replica.raft.leadership?.transfer else { return }
+    let timeout = swarm.parameters.electionTimeout
+    let instant = host.clock.instant(at: now)
+    let isEndless = transfer.deadline > instant + timeout
+    let isOverdue =
+      instant > transfer.deadline && instant - transfer.deadline > timeout
+      && now - process.resumedAt > timeout.nanoseconds * 2
+    if isEndless || isOverdue {
+      fail(.bounds, "\(host.name) does not give up handing over to \(transfer.target)")
+    }
+  }
+
+  /// A leader of a past term is told of ours by whoever hears it (§5.1): where a node that has gone
+  /// ahead kept silent, it could never come back (A11).
+  func willReceive(_ envelope: Envelope, at index: Int) {
+    guard let process = hosts[index].process, envelope.to == process.replica.raft.id,
+      envelope.term < process.replica.raft.currentTerm
+    else { return }
+    switch envelope.message {
+    case .append, .heartbeat, .snapshotChunk:
+      process.unanswered = (envelope.from, process.replica.raft.currentTerm)
+    default: break
+    }
+  }
+
+  /// At the end of a turn the answer has left, unless its term is not durable yet.
+  func checkAnswered(_ host: Host, _ process: Process) {
+    guard let (leader, term) = process.unanswered, process.fatal == nil else { return }
+    guard process.replica.raft.currentTerm == term, process.transport.isConnected(leader) else {
+      process.unanswered = nil
+      return
+    }
+    guard process.replica.raft.isHardStateDurable else { return }
+    fail(.transition, "\(host.name) does not tell \(leader), who led once, of term \(term)")
+  }
+
+  /// Who stood still for long reads what its leader said meanwhile before it campaigns (H1).
+  func checkStall(_ host: Host, _ process: Process) {
+    guard process.hasStoodStill, process.replica.raft.deadLeader == .none else { return }
+    let term = process.replica.raft.currentTerm
+    let isHeard = host.unread.contains {
+      guard case .packet(let packet) = $0, case .message(let envelope, _, _) = packet.content
+      else { return false }
+      return envelope.term == term && envelope.from == checker.leaders[term]
+    }
+    if isHeard { fail(.calm, "\(host.name) campaigns, and has not read what its leader said") }
+  }
+
+  /// A leader changes the members once it has committed an entry of its own term, for only then are
+  /// all changes of earlier terms either committed or gone (D1).
+  func checkChange(_ host: Host, _ process: Process) {
+    guard let first = process.replica.raft.leadership?.firstEntry.index,
+      process.replica.raft.configurations.currentIndex > first,
+      process.replica.raft.commitIndex < first
+    else { return }
+    fail(
+      .configurationStep, "\(host.name) changes the members, and has committed nothing in its term")
+  }
+
   /// Nobody is told of a removal that may yet be taken back (D7).
   func checkRemoval(_ index: LogIndex, _ host: Host) {
     guard let commit = host.process?.replica.raft.commitIndex, index > commit else { return }

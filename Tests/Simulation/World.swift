@@ -139,7 +139,7 @@ package final class World {
     case .clientTimeout(let client, let sequence): timeOut(client, sequence: sequence)
     case .end(let era, let end): if era == self.era { end() }
     case .start(let host): if hosts[host].startsAt == now { start(hosts[host]) }
-    case .fault(let index, let subject): strike(index, subject: subject)
+    case .fault(let index, let moment): strike(index, moment)
     }
   }
 
