@@ -3,6 +3,7 @@
 import http.client
 import json
 import socket
+import struct
 import threading
 import time
 
@@ -74,5 +75,15 @@ def open_idle(port, count):
     connections = []
     for _ in range(count):
         connection = socket.create_connection(("127.0.0.1", port), timeout=10)
+        connection.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
         connections.append(connection)
+    for connection in connections:
+        connection.recv(4096)
     return connections
+
+
+def close_idle(connections):
+    """By a reset: ten thousand ports that linger would be missed by the next round."""
+    for connection in connections:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.close()

@@ -62,10 +62,12 @@ end
 function request() return requests[math.random(count)] end
 
 function done(summary, latency, _)
+  local failed = summary.errors.connect + summary.errors.read + summary.errors.write
+    + summary.errors.timeout
   io.write(string.format(
     'RESULT {"requests":%d,"seconds":%.6f,"p50":%.9f,"p99":%.9f,"p999":%.9f,"errors":%d}\n',
-    summary.requests, summary.duration / 1e6, latency:percentile(50) / 1e6,
-    latency:percentile(99) / 1e6, latency:percentile(99.9) / 1e6,
-    summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.status
-      + summary.errors.timeout))
+    -- A request that was refused was not served.
+    summary.requests - summary.errors.status, summary.duration / 1e6,
+    latency:percentile(50) / 1e6, latency:percentile(99) / 1e6, latency:percentile(99.9) / 1e6,
+    failed + summary.errors.status))
 end

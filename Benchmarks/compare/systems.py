@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -31,7 +32,7 @@ def free_ports(count):
             one.close()
 
 
-def wait_until(condition, seconds, what):
+def wait_until(condition, seconds, what, every=0.05):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:
@@ -39,7 +40,7 @@ def wait_until(condition, seconds, what):
                 return
         except OSError:
             pass
-        time.sleep(0.05)
+        time.sleep(every)
     raise TimeoutError(f"waited {seconds} s for {what}")
 
 
@@ -166,14 +167,20 @@ class Raftkvd(System):
         command = [part for part in self.commands[node] if part != "-bootstrap"]
         return self.spawn(command, position=node)
 
-    def longest_turn(self):
-        """Milliseconds, from the warnings that each new record of the loop's turn writes."""
-        longest = 0
-        for log in self.directory.glob("log-*"):
-            for line in log.read_text(errors="replace").splitlines():
-                if "turn of the loop took" in line:
-                    longest = max(longest, float(line.split("took ")[1].split()[0]))
-        return longest
+    def is_whole(self):
+        """One leads, and it hears from all the others."""
+        leader = self.leader
+        if leader is None:
+            return False
+        status = self.status(leader)
+        return all(
+            member["lastContactMs"] is not None and member["lastContactMs"] < 200
+            for member in status["members"] if member["id"] != status["id"])
+
+    def longest_turn(self, node):
+        """Of the node's loop since its start, in milliseconds of the clock on the wall."""
+        text = fetch(f"http://127.0.0.1:{self.ports[node]}/metrics").decode()
+        return 1e3 * float(re.search(r"^raftkvd_loop_longest_turn_seconds (\S+)", text, re.M)[1])
 
 
 def etcd_binary():
@@ -247,8 +254,8 @@ class Redis(System):
     def is_ready(self):
         return self.ask("PING").startswith(b"+PONG")
 
-    def restart(self):
-        return self.spawn(self.commands[0], position=0)
+    def restart(self, position):
+        return self.spawn(self.commands[position], position=position)
 
 
 class Nginx(System):
