@@ -52,8 +52,15 @@ def ratios(row, members):
 
 
 def more(row):
-    return ", ".join(f"{name.replace('_', ' ')} {number(value, 1)}" for name, value in row.items()
-                     if name not in KNOWN and value is not None and (value or name == "elections"))
+    found = []
+    for name, value in row.items():
+        if name in KNOWN or value is None or (value == 0 and name != "elections"):
+            continue
+        if name == "bytes_per_second":
+            found.append(f"{value / 1e6:.1f} MB/s")
+        else:
+            found.append(f"{name.replace('_', ' ')} {number(value, int(value != int(value)))}")
+    return ", ".join(found)
 
 
 def table(figure, rows):
