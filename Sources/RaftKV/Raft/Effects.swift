@@ -33,6 +33,18 @@ package struct Effects {
     logEdits.isEmpty && hardState == nil && logWrite == nil && messages.isEmpty
       && confirmedReads == nil && probes.isEmpty && contradictions.isEmpty && notices.isEmpty
   }
+
+  /// Empties it for the next turn, which finds the memory of this one.
+  package mutating func clear() {
+    logEdits.removeAll(keepingCapacity: true)
+    hardState = nil
+    logWrite = nil
+    messages.removeAll(keepingCapacity: true)
+    confirmedReads = nil
+    probes.removeAll(keepingCapacity: true)
+    contradictions.removeAll(keepingCapacity: true)
+    notices.removeAll(keepingCapacity: true)
+  }
 }
 
 /// A change of the log, in memory; see `Effects`.

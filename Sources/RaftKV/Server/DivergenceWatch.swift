@@ -28,10 +28,14 @@ struct DivergenceWatch {
     votes.removeAll { $0.node == peer }
     votes.append(Vote(node: peer, report: report))
     // Different hash versions are not compared.
-    let comparable = (votes + [Vote(node: id, report: own)]).filter {
-      $0.report.index == own.index && $0.report.version == own.version
+    func isComparable(_ vote: Vote) -> Bool {
+      vote.report.index == own.index && vote.report.version == own.version
     }
-    if comparable.allSatisfy({ $0.report.hash == own.hash }) { return .agreed }
+    // With each answer of a peer, and mostly all agree: nothing is made of them for that.
+    guard votes.contains(where: { isComparable($0) && $0.report.hash != own.hash }) else {
+      return .agreed
+    }
+    let comparable = (votes + [Vote(node: id, report: own)]).filter(isComparable)
     for candidate in comparable {
       let support = voters.filter { voter in
         comparable.contains { $0.node == voter && $0.report.hash == candidate.report.hash }

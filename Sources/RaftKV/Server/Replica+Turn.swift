@@ -167,19 +167,20 @@ extension Replica {
   private func perform() -> Bool {
     performLogEdits()
     guard !effects.isEmpty else { return false }
-    let due = effects
-    effects = Effects()
-    if let hardState = due.hardState { hardStateStore.write(hardState) }
+    // What is performed may have effects of its own. The two take turns and keep their memory.
+    swap(&effects, &performing)
+    defer { performing.clear() }
+    if let hardState = performing.hardState { hardStateStore.write(hardState) }
     log.isHeld = !raft.isHardStateDurable
-    if let ticket = due.logWrite {
+    if let ticket = performing.logWrite {
       metrics.writes.didHandOver(ticket: ticket, at: now)
       log.flush(ticket: ticket)
     }
-    send(due.messages)
-    if let confirmed = due.confirmedReads { reads.confirm(confirmed) }
-    for peer in due.probes { transport.probe(peer) }
-    for contradiction in due.contradictions { refute(contradiction) }
-    for notice in due.notices { report(notice) }
+    send(performing.messages)
+    if let confirmed = performing.confirmedReads { reads.confirm(confirmed) }
+    for peer in performing.probes { transport.probe(peer) }
+    for contradiction in performing.contradictions { refute(contradiction) }
+    for notice in performing.notices { report(notice) }
     return true
   }
 

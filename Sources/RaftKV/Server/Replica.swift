@@ -15,6 +15,8 @@ package final class Replica<D: Disk, T: Transport, Replies: ReplySink> {
 
   package internal(set) var raft: Raft
   var effects = Effects()
+  /// Those that are being performed. Invariant: empty in between.
+  var performing = Effects()
   package let log: LogStore<D>
   let hardStateStore: HardStateStore<D>
   let snapshots: SnapshotStore<D>
