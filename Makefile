@@ -1,6 +1,6 @@
 # Two commands set everything up: `make run` and `make test`.
 .PHONY: run test lint release install deb test-package setup setup-deb \
-  setup-package-tests bench soak sim
+  setup-package-tests bench microbench allocations soak sim
 
 PREFIX ?= /usr/local
 SYSCONFDIR ?= /etc
@@ -49,7 +49,12 @@ run: release
 test: setup
 	swift build --build-tests
 	swift test --skip-build
+	$(MAKE) allocations
 	$(MAKE) sim
+
+# What a request allocates, counted in the shipped binary.
+allocations: release
+	RELEASE_BINARY=$(CURDIR)/$(BINARY) swift test --filter AllocationTests
 
 # The simulator: every failure there ever was, then SEEDS others from FROM, in JOBS processes; and a few
 # that must take the same course in debug and in release. Built as the shipped binary is, so that
@@ -66,7 +71,7 @@ sim: setup
 	scripts/same-trace 1 2 3
 
 lint:
-	swift format lint --recursive --strict Sources Tests Package.swift
+	swift format lint --recursive --strict Sources Tests Benchmarks/Micro Package.swift
 
 # Everything a host needs, under $(DESTDIR): as a user, `make release && sudo make install`. A
 # configuration that is there already stays.
@@ -104,6 +109,11 @@ test-package: setup-package-tests deb
 bench: release
 	Benchmarks/install-peers
 	Benchmarks/run $(FIGURES)
+
+# The parts of a request, timed one by one. NAME picks some.
+microbench: setup
+	swift build -c release --product raftkv-bench --static-swift-stdlib --disable-local-rpath
+	.build/release/raftkv-bench $(NAME)
 
 # Looks for bugs for so long: seeds, real processes under faults, failpoints, fuzzers, planted bugs.
 DURATION ?= 60

@@ -36,6 +36,10 @@ let package = Package(
     .executableTarget(
       name: "raftkv-chaos", dependencies: ["Linearizability"], path: "Tests/raftkv-chaos"),
 
+    // Times the parts of a request, one by one.
+    .executableTarget(
+      name: "raftkv-bench", dependencies: ["RaftKV", "Simulation"], path: "Benchmarks/Micro"),
+
     // Judges of arbitrary input; `scripts/fuzz` drives them, the tests replay what was found.
     .target(
       name: "Fuzzers", dependencies: ["RaftKV", "Simulation"], path: "Tests/Fuzzers/Oracles"),
