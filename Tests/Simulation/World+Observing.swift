@@ -34,7 +34,7 @@ extension World {
 
   // MARK: The log
 
-  private func observeLog(_ host: Host, _ process: Process) {
+  func observeLog(_ host: Host, _ process: Process) {
     let last = process.replica.raft.outline.lastEntry
     let base = process.replica.raft.outline.base
     if process.mirror.last != last.index || process.mirror.item(at: last.index)?.term != last.term {

@@ -213,7 +213,9 @@ package final class World {
     var isTurn = swarm.turnTime == 0
     if case .turn = event { isTurn = true }
     if isTurn { return runTurn(host) }
-    // Within one turn a node may win an election and lose the office again: each is a step.
+    // Within one turn a node may win an election and lose the office again, and the disk may take
+    // an entry that memory has let go of by the end of the turn: each is a step.
+    observeLog(host, process)
     checkTransition(host, process)
     planTurn(host)
   }
