@@ -300,11 +300,28 @@ struct LogStoreTests {
   func hungDisk() throws {
     let bench = try LogBench(LogBench.emptyDisk())
     bench.drain()
-    #expect(bench.log.oldestWriteStart == nil)
+    #expect(bench.log.stalledSince == nil)
     bench.append()
     bench.flush()
-    #expect(bench.log.oldestWriteStart == bench.clock.now)
+    #expect(bench.log.stalledSince == bench.clock.now)
     bench.drain()
-    #expect(bench.log.oldestWriteStart == nil)
+    #expect(bench.log.stalledSince == nil)
+  }
+
+  @Test("while the log waits for its next segment, the start of that step is known")
+  func hungPreparation() throws {
+    let disk = try LogBench.emptyDisk()
+    let bench = try LogBench(disk)
+    bench.drain()
+    for _ in 0..<100 { bench.append(size: 700) }
+    bench.flush()
+    while bench.persisted.isEmpty {
+      let since = bench.log.stalledSince
+      #expect(since != nil)
+      bench.clock.now = bench.clock.now + .seconds(1)
+      #expect(bench.log.stalledSince == since)
+      #expect(disk.step())
+    }
+    #expect(bench.log.stalledSince == nil)
   }
 }

@@ -95,7 +95,7 @@ extension Replica {
   private var hungAfter: Interval { settings.parameters.electionTimeout * 2 }
 
   private var oldestDiskWrite: Instant? {
-    switch (log.oldestWriteStart, hardStateStore.oldestWriteStart) {
+    switch (log.stalledSince, hardStateStore.oldestWriteStart) {
     case (let log?, let hardState?): min(log, hardState)
     case (let either, nil), (nil, let either): either
     }

@@ -16,6 +16,20 @@ extension LogStore {
     write(batch)
   }
 
+  /// Since when the disk owes what the log waits for: the write under way or, where no segment has
+  /// room for the next one, the present step in preparing another. Nil while there is neither; a
+  /// full disk is no stalled one.
+  package var stalledSince: Instant? {
+    oldestWriteStart ?? (isWaitingForSegment ? preparer.stepStart : nil)
+  }
+
+  private var isWaitingForSegment: Bool {
+    guard writing == nil, !isHeld, let batch = queue.first, let ticket = tickets.last else {
+      return false
+    }
+    return batch.sequence <= ticket.sequence && current.room < LogFormat.padded(batch.length)
+  }
+
   /// Rotates when the current segment has no room; false while the spare is not there.
   private func makeRoom(_ size: Int) -> Bool {
     if current.room >= size { return true }

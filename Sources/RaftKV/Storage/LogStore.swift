@@ -10,7 +10,7 @@ import DequeModule
 ///
 /// What may go wrong: the spare is not there yet (the lane waits); the disk is full (`isFull`,
 /// before anything fails); a write fails (`onFailure`, once, and nothing is acknowledged ever
-/// after); a write hangs (`oldestWriteStart` says since when).
+/// after); the disk hangs (`stalledSince` says since when).
 package final class LogStore<D: Disk> {
   struct Ticket {
     var number: UInt64
@@ -31,7 +31,7 @@ package final class LogStore<D: Disk> {
   var tickets: Deque<Ticket> = []
   /// The batch in flight, or the seal.
   var writing: Batch?
-  package internal(set) var oldestWriteStart: Instant?
+  var oldestWriteStart: Instant?
   var nextSequence: UInt64 = 1
   /// What the next batch header says of its predecessor. Numbers begin with 1.
   var lastNumber: UInt64

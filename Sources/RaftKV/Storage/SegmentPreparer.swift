@@ -9,7 +9,8 @@ final class SegmentPreparer<D: Disk> {
   private let node: NodeID
   private var random: Random
   private let clock: () -> Instant
-  private var isPreparing = false
+  /// When the present step of a preparation began; nil while none is under way.
+  private(set) var stepStart: Instant?
 
   /// Ready for use: zeros, sync, rename and directory sync are behind it.
   private(set) var spare: Segment<D>?
@@ -43,14 +44,14 @@ final class SegmentPreparer<D: Disk> {
   /// When `prepare` is to be called again; nil where something else has to happen first. Whoever
   /// was woken for a preparation that is paused would be woken for it again at once, for ever.
   var nextAttempt: Instant? {
-    isPaused || isPreparing || spare != nil ? nil : retryDeadline
+    isPaused || stepStart != nil || spare != nil ? nil : retryDeadline
   }
 
   /// Begins to prepare segment `id`, if there is no spare and nothing stands against it.
   func prepare(_ id: UInt64) {
-    guard spare == nil, !isPreparing, !isPaused else { return }
+    guard spare == nil, stepStart == nil, !isPaused else { return }
     if let retryDeadline, clock() < retryDeadline { return }
-    isPreparing = true
+    stepStart = clock()
     retryDeadline = nil
     disk.submit(.freeSpace) { [self] result in
       switch result {
@@ -79,7 +80,7 @@ final class SegmentPreparer<D: Disk> {
     let name = SegmentHeader.name(id)
     ZeroFile.make(
       disk: disk, name: name, size: limits.segmentSize, pieceSize: limits.preparationPiece,
-      head: head
+      head: head, didStep: { [self] in stepStart = clock() }
     ) { [self] error in
       if let error { return failed(error) }
       disk.submit(.open(name, .durable)) { [self] result in
@@ -94,14 +95,14 @@ final class SegmentPreparer<D: Disk> {
   }
 
   private func finished(_ segment: Segment<D>) {
-    isPreparing = false
+    stepStart = nil
     isOutOfSpace = false
     spare = segment
     didPrepare()
   }
 
   private func failed(_ error: DiskError) {
-    isPreparing = false
+    stepStart = nil
     guard error.isNoSpace || error.isNoDescriptor else { return didFail(error) }
     isOutOfSpace = true
     CoverageMark.hit(.noSpaceForSegment)

@@ -14,15 +14,17 @@ final class ZeroFile<D: Disk> {
   private var head: ByteBuffer
   private var offset = 0
   private var file: FileID?
+  private let didStep: () -> Void
   private let completion: (DiskError?) -> Void
 
   private init(
     disk: D, name: String, size: Int, pieceSize: Int, head: consuming ByteBuffer,
-    completion: @escaping (DiskError?) -> Void
+    didStep: @escaping () -> Void, completion: @escaping (DiskError?) -> Void
   ) {
     self.disk = disk
     self.name = name
     self.size = size
+    self.didStep = didStep
     self.completion = completion
     self.head = head
     temporary = name + DataDirectory.temporarySuffix
@@ -34,12 +36,14 @@ final class ZeroFile<D: Disk> {
 
   /// Asynchronously. After an error nothing of it is left, unless removing it failed as well, or
   /// all that failed was the directory's sync: then it has its name, for as long as that lasts.
+  /// `didStep` is called whenever the disk has done another piece: so slow is told from hung.
   static func make(
     disk: D, name: String, size: Int, pieceSize: Int, head: consuming ByteBuffer,
-    completion: @escaping (DiskError?) -> Void
+    didStep: @escaping () -> Void = {}, completion: @escaping (DiskError?) -> Void
   ) {
     let work = ZeroFile(
-      disk: disk, name: name, size: size, pieceSize: pieceSize, head: head, completion: completion)
+      disk: disk, name: name, size: size, pieceSize: pieceSize, head: head, didStep: didStep,
+      completion: completion)
     work.begin()
   }
 
@@ -47,8 +51,9 @@ final class ZeroFile<D: Disk> {
   static func makeNow(
     disk: D, name: String, size: Int, pieceSize: Int, head: consuming ByteBuffer
   ) throws(DiskError) {
-    let work = ZeroFile(disk: disk, name: name, size: size, pieceSize: pieceSize, head: head) { _ in
-    }
+    let work = ZeroFile(
+      disk: disk, name: name, size: size, pieceSize: pieceSize, head: head, didStep: {},
+      completion: { _ in })
     try work.runNow()
   }
 
@@ -91,12 +96,14 @@ final class ZeroFile<D: Disk> {
     guard let bytes = nextPiece() else { return publish() }
     disk.submitWhole(file, at: offset, bytes) { [self] error in
       if let error { return giveUp(error) }
+      didStep()
       offset += bytes.count
       #if PLANTED_BUGS
       if PlantedBug.segmentNotSynced.isActive { return writeNext() }
       #endif
       disk.submit(.sync(file)) { [self] result in
         if case .failure(let error) = result { return giveUp(error) }
+        didStep()
         writeNext()
       }
     }
