@@ -1,5 +1,6 @@
-import RaftKV
 import Testing
+
+@testable import RaftKV
 
 /// Mistakes that other implementations shipped, each as the message that would reveal it.
 @Suite("Raft traps")
@@ -255,6 +256,20 @@ struct RaftTrapTests {
     // A new term begins anew: its leader may mean another snapshot.
     harness.tell(1, from: 3, term: 3, .snapshotChunk(chunk(at: 10)))
     #expect(wantedOffset(harness) == 0)
+  }
+
+  @Test("a snapshot that the log has outrun is given up, unless it has come whole (F3, F5)")
+  func outrunSnapshot() {
+    for chunks in 1...3 {
+      let harness = RaftHarness.server(terms: [1], term: 2)
+      for number in 0..<chunks {
+        harness.tell(1, from: 2, term: 2, .snapshotChunk(chunk(at: UInt64(number) * 10)))
+        if number < 2 { harness.persistSnapshot(1) }
+      }
+      let terms = Array(repeating: UInt64(2), count: 8)
+      harness.tell(1, from: 2, term: 2, .append(harness.request(after: 1, terms, commit: 9)))
+      #expect((harness.node(1).raft.incomingSnapshot != nil) == (chunks == 3))
+    }
   }
 
   private func chunk(at offset: UInt64) -> SnapshotChunk {

@@ -54,6 +54,7 @@ extension Raft {
     }
     #endif
     owesAcknowledgement = true
+    giveUpOutrunSnapshot()
   }
 
   private mutating func append(

@@ -126,6 +126,18 @@ extension Raft {
     effects.logEdits.append(.storeChunk(chunk, isFirst: chunk.offset == 0))
   }
 
+  /// A leader that finds its log to serve us after all sends no more of a snapshot that it has
+  /// begun. Once the log has what that holds, it is given up: while one is coming none of our own
+  /// is taken, and the log would grow for as long as the term lasts. One that has come whole is
+  /// installed, or found to be late.
+  mutating func giveUpOutrunSnapshot() {
+    guard let incoming = incomingSnapshot, incoming.offset < incoming.total,
+      outline.contains(incoming.lastEntry)
+    else { return }
+    CoverageMark.hit(.snapshotOutrun)
+    incomingSnapshot = nil
+  }
+
   /// Whether we have all that a snapshot up to `entry` holds; then its sender is told how far we
   /// agree, and the commit index moves with it: what a snapshot holds is committed (F3).
   private mutating func covers(_ entry: EntryID) -> Bool {

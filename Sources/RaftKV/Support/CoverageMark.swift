@@ -29,13 +29,13 @@ package enum CoverageMark: Int, CaseIterable, Sendable {
   case tailKeepsAll, chunkAnsweredTwice, snapshotBegunAgain, chunkRepeated, snapshotFileGone
   case chunkBeforeTerm, chunkNotNeeded, snapshotOvertaken, chunkFromTheMiddle, chunkWhileStoring
   case chunkOutOfOrder, snapshotCommitsLog, snapshotRejected, installTooLate, installDropsLog
-  case installDuringWrite
+  case installDuringWrite, snapshotOutrun
   // Leadership transfer
   case transferWaits, transferTooLate, leaderIsFull, leaderHangs
   // The replica
   case readWithoutLease, writeRefusedFull, redirected, tooManyHeld, requestHeld, heldTooLong
   case diskHangs, diskIsFull, diskRecovers, writesLostLeader, readsLostLeader, writeTooLate
-  case readTooLate, readWaitsForApply, appliedFromDisk, loadedInVain, snapshotForestalled
+  case readTooLate, readWaitsForApply, appliedFromDisk, snapshotForestalled
   case snapshotNotWritten, ownSnapshotGivenUp, writerStillBusy, stateNotNeeded, receivedNotWritten
   case appendDeferred, appendFromDisk, appendReadInVain, probeRefused, probeMetAnother
   case probeMetTheSame, clusterAdopted, joinDialsAgain, joinOfWipedNode, removeWouldLoseQuorum
