@@ -156,6 +156,12 @@ extension World {
   private func didErrand(_ action: Request.Action) {
     clients[0].errands.removeFirst()
     guard case .join(let host) = action else { return }
+    // While nobody answers at its address, "joined" is said of the member that stood there before
+    // its disk was lost.
+    guard checker.configuration.contains(hosts[host].promise.node) else {
+      clients[0].errands.insert(contentsOf: renewal(of: hosts[host]), at: 0)
+      return
+    }
     hosts[host].isWiped = false
   }
 
@@ -171,6 +177,13 @@ extension World {
   private func retryElsewhere(_ client: Int, _ failure: Failure?) {
     if clients[client].isOperator, let failure, failure.status == 404 {
       clients[client].errands.removeFirst()  // Removed already.
+      return finish(client)
+    }
+    if case .join(let host)? = clients[client].operation?.action,
+      failure?.code == "other_incarnation"
+    {
+      clients[client].errands.removeFirst()
+      clients[client].errands.insert(contentsOf: renewal(of: hosts[host]), at: 0)
       return finish(client)
     }
     // Some ask the same node again, whatever it says.

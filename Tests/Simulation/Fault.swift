@@ -25,6 +25,8 @@ struct Moment {
 package enum Trigger: Int, CaseIterable, Sendable {
   case election, candidacy, deposition, configurationAppended, configurationCommitted, truncation
   case snapshotTaken, snapshotInstalled, snapshotSending, transfer, vote, commit
+  /// A received snapshot was not installed, because the log was faster; but not much.
+  case snapshotAhead
 }
 
 /// Which wires a partition cuts.
@@ -80,8 +82,9 @@ package enum Fault: Sendable {
   case wallClockStep(Victim, UInt64)
   /// It is stopped, and comes back with damage on its disk, made from these random bits.
   case rot(Victim, UInt64, downTime: UInt64)
-  /// It comes back without anything, and the operator replaces it.
-  case wipe(Victim)
+  /// It comes back without anything, and the operator replaces it; at once, without removing it
+  /// first, if he has not read the procedure.
+  case wipe(Victim, joinsAtOnce: Bool)
   /// It comes back at another address.
   case move(Victim, downTime: UInt64)
   /// The operator removes it, and joins it again after a while, as it is.

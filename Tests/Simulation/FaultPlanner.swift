@@ -124,7 +124,7 @@ struct FaultPlanner {
       let count = random.below(prefix == "snapshot-" ? 3 : 20)
       add(.diskError(victim(), access, of: prefix, after: count), at: time)
     case .rot: add(.rot(victim(), random.next(), downTime: downTime()), at: time)
-    case .wipes: add(.wipe(victim()), at: time)
+    case .wipes: add(.wipe(victim(), joinsAtOnce: random.coin(0.5)), at: time)
     case .moves: add(.move(victim(), downTime: downTime()), at: time)
     case .removals:
       let away = random.pick([0, random.logarithmic(Duration.millisecond, 20 * Duration.second)])
@@ -164,12 +164,32 @@ struct FaultPlanner {
       // Who has begun a term is alone in it, for the leader of the term before is back (A11).
       add(.strand(.subject, length()), atNext: .candidacy, after: time)
       add(.pause(.leader(orHost: random.below(hostCount)), timeout * 6), at: time)
+    case .laggards: addLaggard(at: time)
     default: preconditionFailure("\(feature) is no event")
     }
   }
 
   private mutating func addKill(_ victim: Victim, at time: UInt64) {
     add(.kill(victim, losingPower: losesPower(), downTime: downTime()), at: time)
+  }
+
+  /// A follower's disk is behind with what it has received. When the log before that goes, the
+  /// leader loses the connection, and with it what it knew to be under way: it sends a snapshot of
+  /// what the follower is about to have, or of what comes just after. Should the log win, then the
+  /// follower has the file before it has the state; that is when the leader dies, and another
+  /// follower comes back from far behind.
+  private mutating func addLaggard(at time: UInt64) {
+    let number = random.below(hostCount)
+    let longest = random.logarithmic(20 * Duration.millisecond, Duration.second)
+    add(.slowDisk(.follower(number), longest: longest, length()), at: time)
+    add(.cut(.isolated(.follower(number + 1)), length()), at: time)
+    let leader = Victim.leader(orHost: random.below(hostCount))
+    for _ in 0...random.below(4) {
+      let reset = Fault.reset(leader, .follower(number))
+      add(reset, atNext: .snapshotTaken, after: time)
+    }
+    let kill = Fault.kill(leader, losingPower: losesPower(), downTime: downTime())
+    add(kill, atNext: .snapshotAhead, after: time)
   }
 
   private mutating func addOneWayCut(at time: UInt64) {

@@ -91,6 +91,7 @@ final class Process {
   var seenDurableTerm = Term.zero
   var seenConfiguration = LogIndex.zero
   var seenSnapshot: EntryID?
+  var hadSnapshotAhead = false
   var seenApplied = LogIndex.zero
   var specified: TransitionRelation.State?
   /// A leader of a past term that was heard in this term, and has no answer yet.

@@ -123,7 +123,8 @@ extension World {
       plantError(hosts[find(victim, moment)], access, of: prefix, after: count)
     case .rot(let victim, let bits, let downTime):
       rot(hosts[find(victim, moment)], bits, downTime)
-    case .wipe(let victim): wipe(hosts[find(victim, moment)])
+    case .wipe(let victim, let joinsAtOnce):
+      wipe(hosts[find(victim, moment)], joinsAtOnce: joinsAtOnce)
     case .move(let victim, let downTime): move(hosts[find(victim, moment)], downTime)
     case .remove(let victim, let awayTime): remove(hosts[find(victim, moment)], awayTime)
     case .stop(let victim, let downTime): stop(hosts[find(victim, moment)], downTime)

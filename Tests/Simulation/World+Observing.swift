@@ -303,6 +303,10 @@ extension World {
         checker.stateHashes[applied] = hash
       }
     }
+    if replica.hasSnapshotAhead != process.hadSnapshotAhead {
+      process.hadSnapshotAhead = replica.hasSnapshotAhead
+      if process.hadSnapshotAhead { didHappen(.snapshotAhead, at: host.index) }
+    }
     let snapshot = replica.raft.snapshot?.lastEntry
     if snapshot != process.seenSnapshot, let snapshot {
       process.seenSnapshot = snapshot

@@ -60,14 +60,14 @@ extension World {
   // MARK: Loss of data
 
   /// A disk is lost with all that was on it.
-  func wipe(_ host: Host) {
+  func wipe(_ host: Host, joinsAtOnce: Bool) {
     guard !isOperatorBusy, mayLose(host) else { return }
     kill(host, losingPower: false)
-    replace(host)
+    replace(host, joinsAtOnce: joinsAtOnce)
   }
 
-  /// The procedure: remove, empty the directory, join.
-  func replace(_ host: Host) {
+  /// The procedure: remove, empty the directory, join. Who joins at once is told to remove first.
+  func replace(_ host: Host, joinsAtOnce: Bool = false) {
     marks.hit(.nodeRejoined)
     lostLogs.append((host.promise.node, host.disk.durableLog))
     host.disk = makeDisk(host.index)
@@ -76,7 +76,11 @@ extension World {
     host.promise = Promise()
     host.lastConfiguration = .empty
     planStart(host, after: 100 * Duration.millisecond)
-    ask([.remove(name: host.name, force: false), .join(host: host.index)])
+    ask(joinsAtOnce ? [.join(host: host.index)] : renewal(of: host))
+  }
+
+  func renewal(of host: Host) -> [Request.Action] {
+    [.remove(name: host.name, force: false), .join(host: host.index)]
   }
 
   /// Rot on a stopped node. It must be seen at the start, or do no harm.

@@ -163,6 +163,12 @@ extension Replica {
     logger.info("has a snapshot of \(file.lastEntry), \(file.size) bytes")
   }
 
+  /// A received snapshot is on our disk, and we have not applied that far: the log was faster than
+  /// its installation. For so long we have no file of the snapshot that the engine knows.
+  package var hasSnapshotAhead: Bool {
+    snapshots.current?.lastEntry.index ?? .zero > raft.snapshot?.lastEntry.index ?? .zero
+  }
+
   // MARK: Sending one
 
   func sendChunk(_ envelope: Envelope, _ chunk: SnapshotChunk) {
