@@ -75,6 +75,39 @@ struct ReplicaTests {
     #expect(bench.wire.inquiries.last?.name == "n1")
   }
 
+  @Test("a move that could not be confirmed is looked at again while its node is connected (D12)")
+  func lostMove() throws {
+    let bench = try ReplicaBench(learners: 2...2)
+    bench.lead(votes: [])
+    bench.connect(2) { $0.raftAddress = "moved:1" }
+    #expect(bench.wire.inquiries.map(\.address) == ["moved:1"])
+    bench.wire.inquiries[0].completion(.failure(.timedOut))
+    bench.turn()
+    #expect(bench.wire.inquiries.count == 1)
+    bench.pass(.seconds(3))
+    #expect(bench.wire.inquiries.map(\.address) == ["moved:1", "moved:1"])
+  }
+
+  @Test("what a leadership took that came and went within one turn is given up with it")
+  func momentaryLeadership() throws {
+    let bench = try ReplicaBench(voters: 2...3)
+    bench.lead(votes: [])
+    let term = bench.node.raft.currentTerm.next
+    bench.hear(.voteReply(VoteReply(phase: .preVote, granted: true)), from: 2, term: term)
+    func receive(_ message: Message, from number: UInt64, _ term: Term) {
+      let envelope = Envelope(from: NodeID(number), to: NodeID(1), term: term, message: message)
+      bench.node.didReceive(envelope, report: nil, payload: .empty)
+    }
+    receive(.voteReply(VoteReply(phase: .vote, granted: true)), from: 2, term)
+    #expect(bench.node.raft.role == .leader)
+    let token = RequestToken(connection: 0, generation: 0, sequence: 9)
+    _ = bench.node.handle(join("new"), token: token)
+    receive(.heartbeat(Heartbeat(commit: .zero, round: 1)), from: 3, term.next)
+    bench.turn()
+    #expect(bench.answer(9) == "503 no_leader")
+    #expect(bench.node.load.membershipChanges == 0)
+  }
+
   @Test("a full queue refuses removes too; who asks for a join that is in it waits along")
   func fullQueue() throws {
     let bench = try ReplicaBench()

@@ -193,6 +193,7 @@ struct Recovery {
 
   /// A healthy cluster that nobody asks for anything keeps its leader, and nothing waits in it.
   private func rest() {
+    world.run(until: world.now + 10 * Duration.second) { world.areMovesKnown }
     world.run(until: world.now + 2 * Duration.second)
     let term = world.hosts.compactMap { $0.process?.replica.raft.currentTerm }.max()
     world.run(until: max(world.now + 3 * Duration.second, 60 * Duration.second))

@@ -170,10 +170,21 @@ extension World {
       if process.replica.raft.storage != .healthy {
         fail(.convergence, "\(host.name) takes its disk to be \(process.replica.raft.storage)")
       }
-      for other in hosts
-      where configuration.member(other.promise.node)?.raftAddress != other.raftAddress {
+      for other in hosts where !knows(configuration, moveOf: other) {
         fail(.convergence, "\(host.name) does not know that \(other.name) moved")
       }
     }
+  }
+
+  /// A move is recorded after a dial, and one that was lost is tried again after a while.
+  var areMovesKnown: Bool {
+    hosts.allSatisfy { host in
+      guard let process = host.process else { return true }
+      return hosts.allSatisfy { knows(process.replica.raft.configuration, moveOf: $0) }
+    }
+  }
+
+  private func knows(_ configuration: Configuration, moveOf host: Host) -> Bool {
+    configuration.member(host.promise.node)?.raftAddress == host.raftAddress
   }
 }

@@ -63,6 +63,8 @@ struct Administration {
     case confirmed
   }
 
+  /// When moves that could not be confirmed are looked at again.
+  var movesDue: Instant?
   var current: Task?
   var waiting: Deque<Task> = []
   /// Distinguishes the answers to one attempt's dial from those to a later one's.

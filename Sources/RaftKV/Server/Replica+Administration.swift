@@ -68,7 +68,9 @@ extension Replica {
 
   /// Takes the current task as far as it goes now. Called every turn.
   func stepAdministration() {
-    guard raft.role == .leader, !administration.isIdle else { return }
+    guard raft.role == .leader else { return }
+    noteUnconfirmedMoves()
+    guard !administration.isIdle else { return }
     while true {
       if administration.current == nil {
         guard let next = administration.waiting.popFirst() else { return }
@@ -323,6 +325,18 @@ extension Replica {
     for member in raft.configuration.members { noteAddresses(of: member.id) }
   }
 
+  /// The dial that confirms a move may be lost, while the member stays connected and so has no
+  /// reason to say hello again.
+  private func noteUnconfirmedMoves() {
+    guard let due = administration.movesDue, now >= due else { return }
+    administration.movesDue = nil
+    for member in raft.configuration.members where transport.isConnected(member.id) {
+      noteAddresses(of: member.id)
+    }
+  }
+
+  private static var movePause: Interval { .seconds(2) }
+
   private func noteAddresses(of peer: NodeID) {
     let isOurs = peer == raft.id
     let said = isOurs ? ownAddresses : advertised[peer]
@@ -362,6 +376,7 @@ extension Replica {
         guard case .success(let found) = result, found.id == update.id else {
           CoverageMark.hit(.moveNotConfirmed)
           administration.current = nil
+          administration.movesDue = now + Self.movePause
           return
         }
         CoverageMark.hit(.moveConfirmed)

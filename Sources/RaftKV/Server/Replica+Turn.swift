@@ -217,7 +217,10 @@ extension Replica {
 
   /// Leadership came, went, or has another holder: clients that waited on the old one are told.
   private func noticeLeadership() {
-    if seenRole == .leader, raft.role != .leader || raft.currentTerm != seenTerm {
+    // It may also have come and gone since the last look, and have taken requests.
+    let hasLed =
+      seenRole == .leader || !writes.isEmpty || !reads.isEmpty || !administration.isIdle
+    if raft.role != .leader && hasLed || seenRole == .leader && raft.currentTerm != seenTerm {
       lostLeadership()
     }
     if raft.role == .leader, seenRole != .leader || raft.currentTerm != seenTerm {
