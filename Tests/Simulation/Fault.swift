@@ -59,6 +59,8 @@ package enum Fault: Sendable {
   case echo(Victim, within: UInt64)
   case reset(Victim, Victim)
   case resetAll(Victim)
+  /// Their connection ends, and for a while there is no other.
+  case hangUp(Victim, Victim, UInt64)
   /// Messages as datagrams are lost and doubled more than usual; in thousandths.
   case storm(loss: Int, duplication: Int, UInt64)
   /// Messages of these kinds, one bit for each, are lost or come late; in thousandths.

@@ -180,13 +180,14 @@ struct FaultPlanner {
   /// follower comes back from far behind.
   private mutating func addLaggard(at time: UInt64) {
     let number = random.below(hostCount)
-    let longest = random.logarithmic(20 * Duration.millisecond, Duration.second)
+    let longest = random.logarithmic(50 * Duration.millisecond, 3 * Duration.second)
     add(.slowDisk(.follower(number), longest: longest, length()), at: time)
     add(.cut(.isolated(.follower(number + 1)), length()), at: time)
     let leader = Victim.leader(orHost: random.below(hostCount))
     for _ in 0...random.below(4) {
-      let reset = Fault.reset(leader, .follower(number))
-      add(reset, atNext: .snapshotTaken, after: time)
+      let silence = random.logarithmic(Duration.millisecond, 2 * Duration.second)
+      let hangUp = Fault.hangUp(leader, .follower(number), silence)
+      add(hangUp, atNext: .snapshotTaken, after: time)
     }
     let kill = Fault.kill(leader, losingPower: losesPower(), downTime: downTime())
     add(kill, atNext: .snapshotAhead, after: time)

@@ -70,6 +70,10 @@ extension World {
     case .reset(let source, let target):
       reset(find(source, moment), find(target, moment))
     case .echo(let victim, let time): echo(to: find(victim, moment), within: time)
+    case .hangUp(let source, let target, let length):
+      let (source, target) = (find(source, moment), find(target, moment))
+      reset(source, target)
+      perform(.pair(.host(source), .host(target)), for: length, nil)
     case .resetAll(let victim):
       let host = find(victim, moment)
       for other in hosts.indices { reset(host, other) }
