@@ -80,16 +80,18 @@ final class SegmentPreparer<D: Disk> {
     let name = SegmentHeader.name(id)
     ZeroFile.make(
       disk: disk, name: name, size: limits.segmentSize, pieceSize: limits.preparationPiece,
-      head: head, didStep: { [self] in stepStart = clock() }
-    ) { [self] error in
-      if let error { return failed(error) }
-      disk.submit(.open(name, .durable)) { [self] result in
-        switch result {
-        case .failure(let error): failed(error)
-        case .success(let descriptor):
-          finished(
-            Segment(disk: disk, file: FileID(Int32(descriptor)), header: header, seed: seed))
-        }
+      head: head, didStep: { [self] in stepStart = clock() },
+      completion: { [self] error in
+        if let error { failed(error) } else { open(name, header, seed) }
+      })
+  }
+
+  private func open(_ name: String, _ header: SegmentHeader, _ seed: UInt32) {
+    disk.submit(.open(name, .durable)) { [self] result in
+      switch result {
+      case .failure(let error): failed(error)
+      case .success(let descriptor):
+        finished(Segment(disk: disk, file: FileID(Int32(descriptor)), header: header, seed: seed))
       }
     }
   }
