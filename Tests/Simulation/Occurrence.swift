@@ -1,10 +1,11 @@
 import RaftKV
 
-/// Everything that can happen in the simulated world at some time.
+/// Everything that can happen in the simulated world at some time. What is large lies behind a
+/// reference: events are moved about more often than they are made.
 enum Occurrence {
   /// A disk operation completes, or something else that a process of this epoch waits for.
   case completion(host: Int, epoch: Int, () -> Void)
-  case packet(Packet)
+  indirect case packet(Packet)
   /// A process's timer.
   case wake(host: Int, epoch: Int)
   /// A process's loop comes round.
@@ -15,9 +16,9 @@ enum Occurrence {
   case handshakeTimeout(Connection)
   /// Nothing has been heard on this connection for so long that its end gives up, if that is still
   /// so.
-  case silence(Connection, host: Int, since: UInt64)
-  case request(Request)
-  case answer(client: Int, sequence: Int, Answer)
+  indirect case silence(Connection, host: Int, since: UInt64)
+  indirect case request(Request)
+  indirect case answer(client: Int, sequence: Int, Answer)
   /// A client begins its next operation, or tries the one it has again.
   case clientStep(Int)
   case clientTimeout(client: Int, sequence: Int)

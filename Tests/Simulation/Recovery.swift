@@ -196,7 +196,8 @@ struct Recovery {
     world.run(until: world.now + 10 * Duration.second) { world.areMovesKnown }
     world.run(until: world.now + 2 * Duration.second)
     let term = world.hosts.compactMap { $0.process?.replica.raft.currentTerm }.max()
-    world.run(until: max(world.now + 3 * Duration.second, 60 * Duration.second))
+    let quiet = 3 * max(Duration.second, world.swarm.parameters.electionTimeout.nanoseconds)
+    world.run(until: max(world.now + quiet, 60 * Duration.second))
     guard world.failure == nil else { return }
     if world.hosts.compactMap({ $0.process?.replica.raft.currentTerm }).max() != term {
       return world.fail(.calm, "an election in a healthy cluster at rest")

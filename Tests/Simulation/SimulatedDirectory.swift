@@ -37,9 +37,13 @@ struct SimulatedDirectory {
     return true
   }
 
-  mutating func sync() {
+  /// Returns whether there was anything to be made durable.
+  @discardableResult
+  mutating func sync() -> Bool {
+    guard !unsynced.isEmpty else { return false }
     durable = entries
     unsynced.removeAll()
+    return true
   }
 
   /// Each change that was not synced is kept or lost, in any order.
@@ -47,7 +51,8 @@ struct SimulatedDirectory {
     unsynced.shuffle(using: &random)
     entries = durable
     for change in unsynced where Bool.random(using: &random) { Self.apply(change, to: &entries) }
-    sync()
+    durable = entries
+    unsynced.removeAll()
   }
 
   private mutating func change(_ change: Change) {

@@ -31,8 +31,10 @@ package final class SimulatedDisk: Disk {
   }
 
   private var directory = SimulatedDirectory()
-  /// By file id; ids are never used twice, so that a call of a dead process meets nothing.
-  private var handles: [Handle?] = []
+  /// What the process has open. Ids are never used twice, so that a call of a dead process meets
+  /// nothing. Never iterated where the order could matter.
+  private var handles: [FileID: Handle] = [:]
+  private var nextFile: Int32 = 0
   private var pending: [Pending] = []
   private var nextID: UInt64 = 0
   private var random: Random
@@ -59,7 +61,7 @@ package final class SimulatedDisk: Disk {
   private(set) var injectedErrors = 0
   var fileCount: Int { directory.entries.count }
   /// How many files the process has open.
-  private(set) var openFiles = 0
+  var openFiles: Int { handles.count }
   /// What a checker sees of the log.
   private(set) var durableLog = DurableLog()
   /// Names of segments that were removed while they still counted.
@@ -79,8 +81,7 @@ package final class SimulatedDisk: Disk {
       directory.crash(&random)
       for entry in directory.entries { entry.file.crash(&random) }
     }
-    for index in handles.indices { handles[index] = nil }
-    openFiles = 0
+    handles.removeAll()
     accessesUntilCrash = nil
     hasCrashed = false
   }
@@ -89,7 +90,7 @@ package final class SimulatedDisk: Disk {
   private func interrupt(_ operation: DiskOperation) {
     switch operation {
     case .write(let id, let offset, let pieces):
-      guard let handle = handles[Int(id.rawValue)] else { return }
+      guard let handle = handles[id] else { return }
       var position = offset
       for piece in pieces {
         handle.file.crash(writing: piece, at: position, &random)
@@ -248,10 +249,7 @@ package final class SimulatedDisk: Disk {
   }
 
   package func close(_ file: FileID) {
-    let index = Int(file.rawValue)
-    guard handles.indices.contains(index), handles[index] != nil else { return }
-    handles[index] = nil
-    openFiles -= 1
+    handles[file] = nil
   }
 
   /// The errno of calls that a dead process makes.
@@ -280,9 +278,10 @@ package final class SimulatedDisk: Disk {
     case (_?, .create): throw DiskError(operation: "open \(name)", code: 17)
     case (let found?, _): file = found
     }
-    handles.append(Handle(file: file, name: name, mode: mode))
-    openFiles += 1
-    return FileID(Int32(handles.count - 1))
+    let id = FileID(nextFile)
+    nextFile += 1
+    handles[id] = Handle(file: file, name: name, mode: mode)
+    return id
   }
 
   private func doWrite(
@@ -376,7 +375,7 @@ package final class SimulatedDisk: Disk {
   private func doSyncDirectory() throws(DiskError) {
     try check(.syncDirectory, "")
     let known = directory.durable
-    directory.sync()
+    guard directory.sync() else { return }
     for entry in directory.durable
     where !known.contains(where: { $0.file === entry.file && $0.name == entry.name }) {
       didName(entry)
@@ -407,20 +406,18 @@ package final class SimulatedDisk: Disk {
   }
 
   private func handle(_ id: FileID) throws(DiskError) -> Handle {
-    guard handles.indices.contains(Int(id.rawValue)), let handle = handles[Int(id.rawValue)]
-    else { throw DiskError(operation: "use a closed file", code: 9) }
+    guard let handle = handles[id] else {
+      throw DiskError(operation: "use a closed file", code: 9)
+    }
     return handle
   }
 
   /// Files without a name take space as long as they are open.
   private var usedBytes: Int {
-    var pages = directory.entries.reduce(0) { $0 + $1.file.pageCount }
-    var counted: [ObjectIdentifier] = directory.entries.map { ObjectIdentifier($0.file) }
-    for case let handle? in handles where !counted.contains(ObjectIdentifier(handle.file)) {
-      counted.append(ObjectIdentifier(handle.file))
-      pages += handle.file.pageCount
-    }
-    return pages * SimulatedFile.pageSize
+    var files: [ObjectIdentifier: Int] = [:]
+    for entry in directory.entries { files[ObjectIdentifier(entry.file)] = entry.file.pageCount }
+    for handle in handles.values { files[ObjectIdentifier(handle.file)] = handle.file.pageCount }
+    return files.values.reduce(0, +) * SimulatedFile.pageSize
   }
 
   /// No more than `room` can be written.

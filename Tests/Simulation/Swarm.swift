@@ -72,7 +72,7 @@ struct Swarm {
     hostCount = random.pick([1, 2, 3, 3, 3, 3, 3, 4, 5, 5, 5, 6, 7])
     clientCount = 1 + random.below(6)
     keyCount = 1 + random.below(10)
-    thinkTime = random.logarithmic(4 * Duration.millisecond, 500 * Duration.millisecond)
+    thinkTime = random.logarithmic(12 * Duration.millisecond, 500 * Duration.millisecond)
     readShare = random.unit()
     deleteShare = random.unit() * 0.3
     safetyTime = random.time(45 * Duration.second, 90 * Duration.second)
@@ -89,6 +89,7 @@ struct Swarm {
     chooseRates(&random)
     chooseSizes(&random)
     speaksHTTP = random.coin(0.2)
+    chooseTiming(&random)
   }
 
   private mutating func chooseRates(_ random: inout Random) {
@@ -109,6 +110,14 @@ struct Swarm {
     }
     let slow = random.logarithmic(50 * Duration.microsecond, 5 * Duration.millisecond)
     if has(.slowTurns) { turnTime = slow }
+  }
+
+  /// From the usual to what suits a wide area: a slow cluster is in each of its states for longer
+  /// beside the same faults.
+  private mutating func chooseTiming(_ random: inout Random) {
+    let longest = random.logarithmic(300 * Duration.millisecond, 3 * Duration.second)
+    parameters.electionTimeout = .milliseconds(Int(longest / Duration.millisecond))
+    parameters.heartbeatInterval = parameters.electionTimeout / 6
   }
 
   /// Everything small, so that rotation, compaction and snapshots happen all the time.

@@ -85,7 +85,7 @@ package struct TransitionRelation {
 
   /// Learns what was sent, or says why it could not be.
   package mutating func didSend(
-    _ envelope: Envelope, by state: State, _ facts: Facts
+    _ envelope: Envelope, by state: State, _ facts: @autoclosure () -> Facts
   ) -> String? {
     let seat = Seat(node: envelope.from, term: envelope.term)
     switch envelope.message {
@@ -107,7 +107,7 @@ package struct TransitionRelation {
         return nil
       }
       votes.insert(grant)
-      return judgeVote(candidate, by: state, facts)
+      return judgeVote(candidate, by: state, facts())
     case .append, .heartbeat, .snapshotChunk:
       // AppendEntries(i, j)
       if state.role == .leader, state.term == envelope.term { lead(seat) }
@@ -116,8 +116,9 @@ package struct TransitionRelation {
     case .appendReply(let reply):
       guard case .matched(let index) = reply.outcome else { return nil }
       // HandleAppendEntriesRequest, accepted: and with us, only once it is durable.
-      guard index <= facts.persisted else {
-        return "it acknowledges \(index), and its disk has \(facts.persisted)"
+      let persisted = facts().persisted
+      guard index <= persisted else {
+        return "it acknowledges \(index), and its disk has \(persisted)"
       }
       // mmatchIndex = mprevLogIndex + Len(mentries), and not the end of its own log.
       guard index <= vouchedIndex(seat) else {

@@ -52,7 +52,7 @@ extension World {
     let term = process.replica.raft.currentTerm
     for other in hosts where other !== host {
       guard
-        let match = process.replica.raft.leadership?.progress(of: other.promise.node)?.matchIndex,
+        let match = process.replica.raft.matchIndex(of: other.promise.node),
         match != process.seenMatch[other.index]
       else { continue }
       process.seenMatch[other.index] = match

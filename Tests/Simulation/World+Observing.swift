@@ -12,7 +12,7 @@ extension World {
     observeRole(host, process)
     observeDisk(host)
     observeDurableTerm(host, process)
-    let confirmedAt = replica.raft.leadership?.confirmedAt
+    let confirmedAt = replica.raft.confirmedAt
     if confirmedAt != process.seenConfirmedAt {
       process.seenConfirmedAt = confirmedAt
       checkLease(of: host, process)

@@ -21,7 +21,7 @@ extension World {
   /// A lease rests on a majority of voters who help nobody against the leader until it is over,
   /// whatever the clocks do meanwhile (C4, C7, A16, H5). Who is down, comes back and waits.
   func checkLease(of host: Host, _ process: Process) {
-    guard let confirmedAt = process.replica.raft.leadership?.confirmedAt,
+    guard let confirmedAt = process.replica.raft.confirmedAt,
       process.replica.raft.hasLease(at: host.clock.instant(at: now))
     else { return }
     let voters = process.replica.raft.configuration.voters
@@ -50,7 +50,7 @@ extension World {
   /// A read is confirmed by a round that began after it was called (C1).
   func checkRound(_ request: Request, calledAt: UInt64) {
     let host = hosts[request.host]
-    guard let confirmedAt = host.process?.replica.raft.leadership?.confirmedAt,
+    guard let confirmedAt = host.process?.replica.raft.confirmedAt,
       host.clock.time(of: confirmedAt) < calledAt
     else { return }
     fail(

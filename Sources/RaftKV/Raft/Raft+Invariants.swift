@@ -50,6 +50,12 @@ extension Raft {
     return brokenLeadership
   }
 
+  /// What a leader believes to be in the log of `peer`, zero for a non-member; nil for other roles.
+  package func matchIndex(of peer: NodeID) -> LogIndex? { leadership?.matchIndex(of: peer) }
+
+  /// When the newest round began that a quorum has answered; nil for other roles.
+  package var confirmedAt: Instant? { leadership?.confirmedAt }
+
   private var brokenLeadership: String? {
     guard let leadership else { return nil }
     if configurations.currentIndex > leadership.firstEntry.index,
