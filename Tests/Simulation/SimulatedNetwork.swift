@@ -124,6 +124,8 @@ struct SimulatedNetwork {
   private let hostCount: Int
   private var paths: [Path]
   var random: Random
+  /// By when everything that was sent too late has come.
+  fileprivate(set) var lastLateArrival: UInt64 = 0
   /// Messages kept to be sent again much later.
   var replayable: [Packet] = []
   /// By target, and by kind: the newest message of each rare kind.
@@ -194,6 +196,7 @@ extension World {
   /// What comes `late` lets others overtake it.
   private func schedule(_ packet: Packet, late: UInt64) {
     var arrival = now + latency(packet) + late
+    if late > 0 { network.lastLateArrival = max(network.lastLateArrival, arrival) }
     if !(swarm.has(.reordering) && isRaging), late == 0 {
       arrival = max(arrival, network[packet.source, packet.target].lastArrival.0)
       network[packet.source, packet.target].lastArrival.0 = arrival
