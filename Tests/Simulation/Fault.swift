@@ -74,8 +74,6 @@ package enum Fault: Sendable {
   case crashAtDisk(Victim, accesses: Int, losingPower: Bool, downTime: UInt64)
   case slowDisk(Victim, longest: UInt64, UInt64)
   case hungDisk(Victim, UInt64)
-  /// The next write to the log takes so long; everything else goes on.
-  case stuckWrite(Victim, UInt64)
   /// With this much room left.
   case fullDisk(Victim, room: Int, UInt64)
   /// Of a file whose name begins like this.
@@ -98,8 +96,8 @@ package enum Fault: Sendable {
   case transfer
   /// It is cut off, and whoever stood still goes on without it.
   case strand(Victim, UInt64)
-  /// So many writes at once, whose answers nobody waits for.
-  case burst(Victim, Int)
+  /// It is cut off, is asked for so many writes, and its disk is stuck with most of them for a while.
+  case forsake(Victim, writes: Int, stuck: UInt64, UInt64)
 
   /// It touches nothing but wires, and may so strike in the middle of a turn.
   var isOfWires: Bool {

@@ -154,12 +154,11 @@ struct FaultPlanner {
     case .forsaking:
       // A leader without followers takes many writes, and most of them wait behind one that its
       // disk does not get done with; meanwhile the others go on without it (B10, F5).
-      let host = random.below(hostCount)
       let length = random.time(timeout * 3, timeout * 20)
-      let stuck = length + random.time(0, timeout * 10)
-      if random.coin(0.7) { add(.stuckWrite(.leader(orHost: host), stuck), at: time) }
-      add(.cut(.isolated(.leader(orHost: host)), length), at: time + 1)
-      add(.burst(.leader(orHost: host), Int(random.logarithmic(10, 400))), at: time + 2)
+      let stuck = random.coin(0.7) ? length + random.time(0, timeout * 10) : 0
+      let writes = Int(random.logarithmic(10, 400))
+      add(
+        .forsake(.subject, writes: writes, stuck: stuck, length), atNext: .commit, after: time)
     case .stranding:
       // Who has begun a term is alone in it, for the leader of the term before is back (A11).
       add(.strand(.subject, length()), atNext: .candidacy, after: time)

@@ -121,8 +121,6 @@ extension World {
       setLatency(hosts[find(victim, moment)], length, length, for: length)
     case .fullDisk(let victim, let room, let length):
       fill(hosts[find(victim, moment)], room, for: length)
-    case .stuckWrite(let victim, let length):
-      hosts[find(victim, moment)].disk.stuckWrite = Interval(nanoseconds: length)
     case .diskError(let victim, let access, let prefix, let count):
       plantError(hosts[find(victim, moment)], access, of: prefix, after: count)
     case .rot(let victim, let bits, let downTime):
@@ -133,7 +131,8 @@ extension World {
     case .remove(let victim, let awayTime): remove(hosts[find(victim, moment)], awayTime)
     case .stop(let victim, let downTime): stop(hosts[find(victim, moment)], downTime)
     case .transfer: askForTransfer()
-    case .burst(let victim, let count): burst(find(victim, moment), count)
+    case .forsake(let victim, let count, let stuck, let length):
+      forsake(hosts[find(victim, moment)], count, stuck, for: length)
     default: preconditionFailure("\(fault) was performed already")
     }
   }
@@ -222,6 +221,17 @@ extension World {
   }
 
   // MARK: Disks
+
+  /// The first of the writes is on its way to the disk when that gets stuck; the others wait, and
+  /// go together.
+  private func forsake(_ host: Host, _ writes: Int, _ stuck: UInt64, for length: UInt64) {
+    perform(.isolated(.host(host.index)), for: length, nil)
+    burst(host.index, writes)
+    guard stuck > 0 else { return }
+    later(Duration.microsecond) { [unowned host] in
+      host.disk.stuckWrite = Interval(nanoseconds: stuck)
+    }
+  }
 
   private func setLatency(
     _ host: Host, _ shortest: UInt64, _ longest: UInt64, for length: UInt64

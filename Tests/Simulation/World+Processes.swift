@@ -207,8 +207,8 @@ extension World {
     }
   }
 
-  /// Timers first, then what the sockets hold, in two portions: one poll does not read everything
-  /// (H1).
+  /// Timers first, then what the sockets hold, in two portions: one poll does not read everything,
+  /// or nothing at all (H1).
   func resume(_ host: Host) {
     guard host.isPaused else { return }
     host.pauses -= 1
@@ -223,7 +223,7 @@ extension World {
     process.hasStoodStill =
       instant > deadline && instant - deadline > swarm.parameters.electionTimeout / 2
     if instant >= process.replica.nextDeadline { process.replica.timerFired() }
-    let first = waiting.isEmpty ? 0 : processRandom.below(waiting.count + 1)
+    let first = processRandom.coin(0.5) ? 0 : processRandom.below(waiting.count + 1)
     host.unread = waiting[...]
     for end in [waiting.count - first, 0] {
       while host.process === process, host.unread.count > end {
