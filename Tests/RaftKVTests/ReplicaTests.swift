@@ -172,6 +172,23 @@ struct ReplicaTests {
     #expect(!bench.node.raft.configuration.contains(NodeID(2)))
   }
 
+  @Test("what may yet be taken back is no ground to say that nobody has that name (D7)")
+  func removeAgain() throws {
+    let bench = try ReplicaBench(voters: 2...3)
+    for member in 2...3 { bench.connect(member) }
+    bench.lead(votes: [2])
+    bench.ask(.remove(name: "node2", force: true))
+    bench.depose(by: 3)
+    bench.pass(.seconds(2))
+    bench.lead(votes: [3], acknowledged: [])
+    try #require(bench.node.raft.role == .leader)
+    try #require(!bench.node.raft.configuration.contains(NodeID(2)))
+    let again = bench.ask(.remove(name: "node2", force: true))
+    #expect(bench.answer(again) == nil, "the removal is not committed")
+    bench.acknowledge(3)
+    #expect(bench.answer(again) == "404 unknown_member")
+  }
+
   @Test("a remove that was still asking when leadership was lost was not accepted")
   func removeAbandoned() throws {
     let bench = try ReplicaBench(voters: 2...3)

@@ -123,9 +123,8 @@ package final class SimulatedDisk: Disk {
     pending.append(Pending(id: id, operation: operation, completion: completion))
     guard let schedule else { return }
     var wait = random.interval(from: latency.shortest, to: latency.longest)
-    if let stuckWrite, case .write(let file, _, _) = operation,
-      handles[Int(file.rawValue)]?.name.hasPrefix(Self.segmentPrefix) == true,
-      handles[Int(file.rawValue)]?.mode == .durable
+    if let stuckWrite, case .write(let file, _, _) = operation, let handle = handles[file],
+      handle.name.hasPrefix(Self.segmentPrefix), handle.mode == .durable
     {
       wait = stuckWrite
       self.stuckWrite = nil

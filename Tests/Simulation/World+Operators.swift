@@ -127,9 +127,13 @@ extension World {
     }
   }
 
-  /// It comes back under another address, and says so itself.
+  /// It comes back under another address, and says so itself. Who does not know yet that it is a
+  /// member takes the address it was joined by for its operator's later word, until its next start.
   func move(_ host: Host, _ downTime: UInt64) {
-    guard host.process != nil, isOnlyMover(host) else { return }
+    guard let replica = host.process?.replica,
+      let member = replica.raft.configuration.member(replica.raft.id),
+      member.memberSince <= replica.raft.persistedIndex, isOnlyMover(host)
+    else { return }
     marks.hit(.memberMoved)
     kill(host, losingPower: false)
     let port = Int(host.raftAddress.split(separator: ":")[1]) ?? 0

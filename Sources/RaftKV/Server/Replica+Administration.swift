@@ -180,8 +180,8 @@ extension Replica {
         return
       }
     }
-    // A member that is down is a member all the same.
-    if !isRefusal, let member = raft.configuration.member(named: join.name),
+    // A member that is down is a member all the same, if that is committed.
+    if !isRefusal, raft.configurations.currentIndex <= raft.commitIndex, let member = raft.configuration.member(named: join.name),
       member.raftAddress == join.raftAddress, member.role == .voter,
       join.httpAddress == nil || join.httpAddress == member.httpAddress
     {
@@ -202,6 +202,8 @@ extension Replica {
   private static var discoveryPause: Interval { .milliseconds(200) }
 
   private func add(_ join: Administration.Join, _ id: NodeID, _ httpAddress: String) {
+    // As for a removal: nothing is said of a configuration that may yet be taken back.
+    guard raft.mayChangeConfiguration else { return }
     var join = join
     let change: Raft.Change
     if let known = raft.configuration.member(named: join.name) {
@@ -255,11 +257,13 @@ extension Replica {
       administration.current = nil
       replies.reply(reply, to: remove.token)
     }
+    // Not even a refusal is given from a configuration that may yet be taken back: whoever hears that
+    // nobody has that name joins a wiped node under it, and would meet the old one again (D7).
+    guard raft.mayChangeConfiguration else { return }
     guard let member = raft.configuration.member(named: remove.name) else {
       return refuse(.unknownMember(remove.name))
     }
     if member.role == .voter, raft.configuration.voterCount == 1 { return refuse(.lastVoter) }
-    guard raft.mayChangeConfiguration else { return }
     if !remove.isForced, member.role == .voter {
       guard case .asking(let round, let until) = remove.phase else {
         remove.phase = .asking(
