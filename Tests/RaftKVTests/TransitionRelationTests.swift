@@ -59,9 +59,9 @@ struct TransitionRelationTests {
     mutating func send(
       _ message: Message, from: NodeID, to: NodeID, term: UInt64
     ) -> String? {
-      relation.didSend(
-        Envelope(from: from, to: to, term: Term(term), message: message), by: states[from]!,
-        facts(from))
+      let facts = facts(from)
+      return relation.didSend(
+        Envelope(from: from, to: to, term: Term(term), message: message), by: states[from]!, facts)
     }
 
     // MARK: Whole actions

@@ -181,7 +181,8 @@ extension Replica {
       }
     }
     // A member that is down is a member all the same, if that is committed.
-    if !isRefusal, raft.configurations.currentIndex <= raft.commitIndex, let member = raft.configuration.member(named: join.name),
+    if !isRefusal, raft.configurations.currentIndex <= raft.commitIndex,
+      let member = raft.configuration.member(named: join.name),
       member.raftAddress == join.raftAddress, member.role == .voter,
       join.httpAddress == nil || join.httpAddress == member.httpAddress
     {
@@ -257,8 +258,8 @@ extension Replica {
       administration.current = nil
       replies.reply(reply, to: remove.token)
     }
-    // Not even a refusal is given from a configuration that may yet be taken back: whoever hears that
-    // nobody has that name joins a wiped node under it, and would meet the old one again (D7).
+    // Not even a refusal is given from a configuration that may yet be taken back: whoever hears
+    // that nobody has that name joins a wiped node under it, and would meet the old one again (D7).
     guard raft.mayChangeConfiguration else { return }
     guard let member = raft.configuration.member(named: remove.name) else {
       return refuse(.unknownMember(remove.name))
