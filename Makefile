@@ -48,7 +48,7 @@ run: release
 
 test: setup
 	swift build --build-tests
-	swift test --skip-build
+	swift test --skip-build --skip AllocationTests
 	$(MAKE) allocations
 	$(MAKE) sim
 
