@@ -4,8 +4,6 @@ import Testing
 
 @Suite("Commit marks")
 struct CommitMarksTests {
-  private func at(_ milliseconds: Int) -> Instant { .zero + .milliseconds(milliseconds) }
-
   @Test("a node has caught up when it has applied what the first leader it heard had committed")
   func catchUp() {
     var marks = CommitMarks()

@@ -30,8 +30,6 @@ struct HistogramTests {
 
 @Suite("Stages of writes")
 struct WriteStagesTests {
-  private func at(_ milliseconds: Int) -> Instant { .zero + .milliseconds(milliseconds) }
-
   @Test("each stage of a batch is measured from the end of the one before it")
   func stages() {
     var stages = WriteStages()
@@ -73,8 +71,6 @@ struct WriteStagesTests {
 
 @Suite("Round trips of heartbeats")
 struct RoundTripTests {
-  private func at(_ milliseconds: Int) -> Instant { .zero + .milliseconds(milliseconds) }
-
   @Test("a round that is sent again, to tell a commit, gets no answer and is not waited for")
   func repeated() {
     var metrics = ReplicaMetrics()

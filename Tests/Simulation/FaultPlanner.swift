@@ -120,7 +120,7 @@ struct FaultPlanner {
       add(.fullDisk(victim(), room: room, length()), at: time)
     case .diskErrors:
       let access = random.pick([DiskAccess.write, .write, .sync, .read, .rename, .syncDirectory])
-      let prefix = random.pick(["", "", "log-", "snapshot-", "snapshot-"])
+      let prefix = random.pick(["", "", SimulatedDisk.segmentPrefix, "snapshot-", "snapshot-"])
       let count = random.below(prefix == "snapshot-" ? 3 : 20)
       add(.diskError(victim(), access, of: prefix, after: count), at: time)
     case .rot: add(.rot(victim(), random.next(), downTime: downTime()), at: time)

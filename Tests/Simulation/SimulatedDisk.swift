@@ -329,7 +329,7 @@ package final class SimulatedDisk: Disk {
     directory.durable.contains { $0.file === file && $0.name.hasPrefix(Self.segmentPrefix) }
   }
 
-  private static let segmentPrefix = "log-"
+  static let segmentPrefix = "log-"
 
   private func doRead(
     _ id: FileID, at offset: Int, into buffer: UnsafeMutableRawBufferPointer

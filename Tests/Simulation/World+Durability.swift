@@ -36,7 +36,9 @@ extension World {
     else { return }
     // Its own segment, and those that come after it.
     for name in host.disk.names
-    where name.hasPrefix("log-") && name.count == current.count && name >= current {
+    where name.hasPrefix(SimulatedDisk.segmentPrefix) && name.count == current.count
+      && name >= current
+    {
       let end = name == current ? last.range.upperBound : SimulatedFile.sectorSize
       guard host.disk.contents(of: name).dropFirst(end).contains(where: { $0 != 0 }) else {
         continue

@@ -142,7 +142,6 @@ extension World {
     if history.currentIndex < process.seenConfiguration { marks.hit(.configurationRolledBack) }
     process.seenConfiguration = history.currentIndex
     didHappen(.configurationAppended, at: host.index)
-    checkChange(host, process)
     guard let previous = history.previous else { return }
     checkConfigurations(host, process)
     let old = previous.voters

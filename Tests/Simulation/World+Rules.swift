@@ -121,17 +121,6 @@ extension World {
     if isHeard { fail(.calm, "\(host.name) campaigns, and has not read what its leader said") }
   }
 
-  /// A leader changes the members once it has committed an entry of its own term, for only then are
-  /// all changes of earlier terms either committed or gone (D1).
-  func checkChange(_ host: Host, _ process: Process) {
-    guard let first = process.replica.raft.leadership?.firstEntry.index,
-      process.replica.raft.configurations.currentIndex > first,
-      process.replica.raft.commitIndex < first
-    else { return }
-    fail(
-      .configurationStep, "\(host.name) changes the members, and has committed nothing in its term")
-  }
-
   /// Nobody is told of a removal that may yet be taken back (D7).
   func checkRemoval(_ index: LogIndex, _ host: Host) {
     guard let commit = host.process?.replica.raft.commitIndex, index > commit else { return }
