@@ -305,14 +305,43 @@ struct ReplicaTests {
     #expect(bench.node.raft.configuration.member(NodeID(1))?.raftAddress == "given:1")
   }
 
+  @Test("what we said before our start does not count when we catch up on it (D12)")
+  func ownHistory() throws {
+    let bench = try ReplicaBench(voters: 2...2) { $0.raftAddress = "flags:1" }
+    bench.connect(2)
+    hearConfiguration(bench, isCommitted: true) { $0.members[0].raftAddress = "before:1" }
+    #expect(bench.node.raft.configuration.member(NodeID(1))?.raftAddress == "before:1")
+    #expect(bench.node.localIdentity.raftAddress == "flags:1")
+    hearConfiguration(bench) { $0.members[0].raftAddress = "given:1" }
+    #expect(bench.node.localIdentity.raftAddress == "given:1")
+  }
+
+  @Test("a hello from before an entry does not take it back: not after the next election either")
+  func oldHello() throws {
+    let bench = try ReplicaBench(voters: 2...2)
+    bench.lead(votes: [2])
+    bench.connect(2)
+    bench.ask(.join(name: "node2", raftAddress: "given:1", httpAddress: "given:2"))
+    bench.wire.inquiries[0].completion(.success(description(2, "node2")))
+    bench.turn()
+    bench.acknowledge(2)
+    #expect(bench.node.raft.configuration.member(NodeID(2))?.raftAddress == "given:1")
+    bench.depose(by: 2)
+    bench.lead(votes: [2])
+    #expect(bench.node.raft.role == .leader)
+    bench.pass(.seconds(3))
+    #expect(bench.wire.inquiries.count == 1)
+  }
+
   // MARK: Apply
 
-  @Test("a committed configuration of a level above ours stops the node, one that is not does not")
-  func featureLevel() throws {
-    let bench = try ReplicaBench(voters: 2...2)
-    bench.connect(2)
+  /// Node 2, which leads term 2, sends a configuration that differs like this; its commit index is
+  /// before that, or has it.
+  private func hearConfiguration(
+    _ bench: ReplicaBench, isCommitted: Bool = false, _ change: (inout Configuration) -> Void
+  ) {
     var next = bench.node.raft.configuration
-    next.featureLevel = Configuration.knownFeatureLevel + 1
+    change(&next)
     var payload = ByteBuffer()
     next.encode(into: &payload)
     let previous = bench.node.raft.outline.lastEntry
@@ -323,14 +352,20 @@ struct ReplicaTests {
         payload: payload.readable))
     let header = EntryHeader(
       term: Term(2), kind: .configuration, size: UInt32(payload.count), configuration: next)
+    let commit = isCommitted ? previous.index.next : previous.index
+    let request = AppendRequest(
+      previous: previous, leaderCommit: commit, round: 1, entries: [header])
     bench.node.didReceive(
-      Envelope(
-        from: NodeID(2), to: NodeID(1), term: Term(2),
-        message: .append(
-          AppendRequest(
-            previous: previous, leaderCommit: previous.index, round: 1, entries: [header]))),
+      Envelope(from: NodeID(2), to: NodeID(1), term: Term(2), message: .append(request)),
       report: nil, payload: records.readable)
     bench.turn()
+  }
+
+  @Test("a committed configuration of a level above ours stops the node, one that is not does not")
+  func featureLevel() throws {
+    let bench = try ReplicaBench(voters: 2...2)
+    bench.connect(2)
+    hearConfiguration(bench) { $0.featureLevel = Configuration.knownFeatureLevel + 1 }
     #expect(bench.fatal == nil, "it may still be taken back")
     let last = bench.node.raft.lastIndex
     bench.hear(.heartbeat(Heartbeat(commit: last, round: 2)), from: 2, term: Term(2))

@@ -19,6 +19,8 @@ struct TransitionRelationTests {
     var isDurable = true
     var committed: UInt64 = 1
     var voters: [[NodeID]] = [[one, two, three]]
+    /// Nothing that is sent arrives.
+    var isLost = false
 
     init() {
       for id in [one, two, three] {
@@ -60,8 +62,9 @@ struct TransitionRelationTests {
       _ message: Message, from: NodeID, to: NodeID, term: UInt64
     ) -> String? {
       let facts = facts(from)
-      return relation.didSend(
-        Envelope(from: from, to: to, term: Term(term), message: message), by: states[from]!, facts)
+      let envelope = Envelope(from: from, to: to, term: Term(term), message: message)
+      if !isLost { relation.didReceive(envelope) }
+      return relation.didSend(envelope, by: states[from]!, facts)
     }
 
     // MARK: Whole actions
@@ -256,6 +259,12 @@ struct TransitionRelationTests {
     paper.persisted = [one: 2, two: 3, three: 1]
     #expect(paper.append(through: 1, from: one, to: two) == nil)
     #expect(paper.acknowledge(two, 3, to: one) != nil, "the end of its own log")
+    paper = .withLeader()
+    paper.persisted = [one: 2, two: 2, three: 1]
+    _ = paper.step(two, log: [1, 2]) { _ in }
+    paper.isLost = true
+    #expect(paper.append(through: 2, from: one, to: two) == nil)
+    #expect(paper.acknowledge(two, 2, to: one) != nil, "what would have vouched for it was lost")
     paper = .withLeader()
     paper.committed = 2
     #expect(paper.append(through: 1, from: one, to: two) == nil)

@@ -25,6 +25,8 @@ struct Moment {
 package enum Trigger: Int, CaseIterable, Sendable {
   case election, candidacy, deposition, configurationAppended, configurationCommitted, truncation
   case snapshotTaken, snapshotInstalled, snapshotSending, transfer, vote, commit
+  /// The last chunk of a snapshot has come.
+  case snapshotReceived
   /// A received snapshot was not installed, because the log was faster; but not much.
   case snapshotAhead
 }
@@ -55,7 +57,8 @@ package enum Fault: Sendable {
   /// Some hosts are clogged one after the other, and freed in another order.
   case swizzle(UInt64, UInt64)
   case slowLink(Victim, Victim, delay: UInt64, UInt64)
-  /// The newest message of each rare kind that ever went to it comes once more, within this time.
+  /// The newest message of each kind that ever went to it, but for heartbeats and answers, comes once
+  /// more within this time; of a snapshot, all that was sent.
   case echo(Victim, within: UInt64)
   case reset(Victim, Victim)
   case resetAll(Victim)
@@ -74,6 +77,8 @@ package enum Fault: Sendable {
   case crashAtDisk(Victim, accesses: Int, losingPower: Bool, downTime: UInt64)
   case slowDisk(Victim, longest: UInt64, UInt64)
   case hungDisk(Victim, UInt64)
+  /// Its next write to the log takes this long, and nothing else does.
+  case stuckWrite(Victim, UInt64)
   /// With this much room left.
   case fullDisk(Victim, room: Int, UInt64)
   /// Of a file whose name begins like this.
@@ -94,6 +99,8 @@ package enum Fault: Sendable {
   /// The operator asks for the removal of whoever leads, which begins a hand-over, and asks no
   /// further.
   case transfer
+  /// It is asked for so many writes at once.
+  case burst(Victim, writes: Int)
   /// It is cut off, and whoever stood still goes on without it.
   case strand(Victim, UInt64)
   /// It is cut off, is asked for so many writes, and its disk is stuck with most of them for a while.

@@ -159,6 +159,10 @@ struct FaultPlanner {
       let writes = Int(random.logarithmic(10, 400))
       add(
         .forsake(.subject, writes: writes, stuck: stuck, length), atNext: .commit, after: time)
+      // They may go on so far that all they have for it is a snapshot, shorter than its own log.
+      if random.coin(0.5) {
+        add(.burst(.subject, writes: overSnapshot()), atNext: .election, after: time)
+      }
     case .stranding:
       // Who has begun a term is alone in it, for the leader of the term before is back (A11).
       add(.strand(.subject, length()), atNext: .candidacy, after: time)
@@ -172,6 +176,12 @@ struct FaultPlanner {
     add(.kill(victim, losingPower: losesPower(), downTime: downTime()), at: time)
   }
 
+  /// So many writes that a snapshot is due after them, where one ever is.
+  private mutating func overSnapshot() -> Int {
+    guard swarm.has(.snapshots) else { return random.below(40) }
+    return swarm.snapshotEntries + random.below(swarm.snapshotEntries)
+  }
+
   /// A follower's disk is behind with what it has received. When the log before that goes, the
   /// leader loses the connection, and with it what it knew to be under way: it sends a snapshot of
   /// what the follower is about to have, or of what comes just after. Should the log win, then the
@@ -179,17 +189,47 @@ struct FaultPlanner {
   /// follower comes back from far behind.
   private mutating func addLaggard(at time: UInt64) {
     let number = random.below(hostCount)
-    let longest = random.logarithmic(50 * Duration.millisecond, 3 * Duration.second)
-    add(.slowDisk(.follower(number), longest: longest, length()), at: time)
-    add(.cut(.isolated(.follower(number + 1)), length()), at: time)
     let leader = Victim.leader(orHost: random.below(hostCount))
+    let follower = Victim.follower(number)
+    addLag(of: follower, behind: leader, at: time)
+    add(.cut(.isolated(.follower(number + 1)), length()), at: time)
     for _ in 0...random.below(4) {
       let silence = random.logarithmic(Duration.millisecond, 2 * Duration.second)
-      let hangUp = Fault.hangUp(leader, .follower(number), silence)
-      add(hangUp, atNext: .snapshotTaken, after: time)
+      add(.hangUp(leader, follower, silence), atNext: .snapshotTaken, after: time)
     }
+    if random.coin(0.5) { addOvertaking(at: time) }
+    // What it lost of the log comes after all, with the last of the snapshot.
+    let wait = random.logarithmic(100 * Duration.microsecond, 100 * Duration.millisecond)
+    add(.echo(.subject, within: wait), atNext: .snapshotReceived, after: time)
     let kill = Fault.kill(leader, losingPower: losesPower(), downTime: downTime())
     add(kill, atNext: .snapshotAhead, after: time)
+  }
+
+  /// Its whole disk is slow; or it is stuck with one write to the log, while its connection ends and
+  /// the leader goes on.
+  private mutating func addLag(of follower: Victim, behind leader: Victim, at time: UInt64) {
+    if random.coin(0.5) {
+      let longest = random.logarithmic(50 * Duration.millisecond, 3 * Duration.second)
+      return add(.slowDisk(follower, longest: longest, length()), at: time)
+    }
+    let silence = random.logarithmic(10 * Duration.millisecond, 2 * Duration.second)
+    let stuck = silence + random.logarithmic(10 * Duration.millisecond, 10 * Duration.second)
+    add(.stuckWrite(follower, stuck), at: time)
+    let wait = random.logarithmic(Duration.millisecond, 300 * Duration.millisecond)
+    add(.hangUp(leader, follower, silence), atNext: .commit, after: time + wait)
+    add(.burst(leader, writes: overSnapshot()), atNext: .commit, after: time + wait)
+  }
+
+  /// A snapshot takes so long on its way that there is another one by then.
+  private mutating func addOvertaking(at time: UInt64) {
+    let delay = random.logarithmic(5 * Duration.millisecond, 400 * Duration.millisecond)
+    add(
+      .slowLink(.subject, .other, delay: delay, length()), atNext: .snapshotSending, after: time)
+    add(.burst(.subject, writes: overSnapshot()), atNext: .snapshotSending, after: time)
+    let silence = random.logarithmic(Duration.millisecond, 300 * Duration.millisecond)
+    let leader = Victim.leader(orHost: random.below(hostCount))
+    let other = Victim.follower(random.below(hostCount))
+    add(.hangUp(leader, other, silence), atNext: .snapshotTaken, after: time)
   }
 
   private mutating func addOneWayCut(at time: UInt64) {

@@ -39,8 +39,15 @@ extension Packet {
     }
   }
 
-  /// All but appends, heartbeats, and the answers to them.
-  static var rareKinds: UInt64 { 4095 - 16 - 32 - 64 - 128 }
+  /// All but heartbeats and what answers them and appends.
+  static var echoedKinds: UInt64 { 4095 - 32 - 64 - 128 }
+
+  var chunk: SnapshotChunk? {
+    guard case .message(let envelope, _, _) = content,
+      case .snapshotChunk(let chunk) = envelope.message
+    else { return nil }
+    return chunk
+  }
 }
 
 /// One connection between two processes, as both ends see it.
@@ -128,8 +135,10 @@ struct SimulatedNetwork {
   fileprivate(set) var lastLateArrival: UInt64 = 0
   /// Messages kept to be sent again much later.
   var replayable: [Packet] = []
-  /// By target, and by kind: the newest message of each rare kind.
+  /// By target, and by kind: the newest message of each kind that echoes.
   var newest: [[Packet?]]
+  /// By target: the chunks of the newest snapshot that was sent there, from the first on.
+  var newestChunks: [[Packet]]
   /// More loss and duplication than usual, in thousandths.
   var storms: [(loss: Int, duplication: Int, end: UInt64)] = []
   /// Messages of some kinds get lost or come late; loss in thousandths.
@@ -140,6 +149,7 @@ struct SimulatedNetwork {
     self.random = random
     paths = Array(repeating: Path(), count: hostCount * hostCount)
     newest = Array(repeating: Array(repeating: nil, count: 12), count: hostCount)
+    newestChunks = Array(repeating: [], count: hostCount)
   }
 
   subscript(source: Int, target: Int) -> Path {
@@ -206,17 +216,40 @@ extension World {
 
   /// Late copies, as a wire may make of any datagram.
   func echo(to target: Int, within time: UInt64) {
-    for case var packet? in network.newest[target] {
-      packet.isReplay = true
-      marks.hit(.oldMessageReplayed)
-      queue.schedule(.packet(packet), at: now + network.random.time(0, time))
+    for case let packet? in network.newest[target] {
+      replay(packet, after: network.random.time(0, time))
+    }
+    // One after the other, as the receiver's disk gets done with them.
+    var wait = network.random.time(0, time)
+    for packet in network.newestChunks[target] {
+      replay(packet, after: wait)
+      wait += Duration.millisecond
+    }
+  }
+
+  private func replay(_ packet: Packet, after wait: UInt64) {
+    var old = packet
+    old.isReplay = true
+    marks.hit(.oldMessageReplayed)
+    queue.schedule(.packet(old), at: now + wait)
+  }
+
+  private func keepForEcho(_ packet: Packet) {
+    guard let chunk = packet.chunk else {
+      network.newest[packet.target][packet.kindBit.trailingZeroBitCount] = packet
+      return
+    }
+    let last = network.newestChunks[packet.target].last?.chunk
+    if chunk.offset == 0 {
+      network.newestChunks[packet.target] = [packet]
+    } else if chunk.lastEntry == last?.lastEntry, chunk.offset == last.map({ $0.offset + UInt64($0.size) })
+    {
+      network.newestChunks[packet.target].append(packet)
     }
   }
 
   private func keepForReplay(_ packet: Packet) {
-    if swarm.has(.echoes), packet.kindBit & Packet.rareKinds != 0 {
-      network.newest[packet.target][packet.kindBit.trailingZeroBitCount] = packet
-    }
+    if swarm.has(.echoes), packet.kindBit & Packet.echoedKinds != 0 { keepForEcho(packet) }
     guard swarm.replayRate > 0 else { return }
     if network.random.coin(swarm.replayRate) {
       if network.replayable.count < 64 {
@@ -226,10 +259,8 @@ extension World {
       }
     }
     guard !network.replayable.isEmpty, network.random.coin(swarm.replayRate) else { return }
-    var old = network.random.pick(network.replayable)
-    old.isReplay = true
-    marks.hit(.oldMessageReplayed)
-    queue.schedule(.packet(old), at: now + latency(old))
+    let old = network.random.pick(network.replayable)
+    replay(old, after: latency(old))
   }
 
   private func isLossy(_ packet: Packet) -> Bool {

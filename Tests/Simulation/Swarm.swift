@@ -72,7 +72,7 @@ struct Swarm {
     hostCount = random.pick([1, 2, 3, 3, 3, 3, 3, 4, 5, 5, 5, 6, 7])
     clientCount = 1 + random.below(6)
     keyCount = 1 + random.below(10)
-    thinkTime = random.logarithmic(12 * Duration.millisecond, 500 * Duration.millisecond)
+    thinkTime = random.logarithmic(12 * Duration.millisecond, 2 * Duration.second)
     readShare = random.unit()
     deleteShare = random.unit() * 0.3
     safetyTime = random.time(45 * Duration.second, 90 * Duration.second)
@@ -115,7 +115,7 @@ struct Swarm {
   /// From the usual to what suits a wide area: a slow cluster is in each of its states for longer
   /// beside the same faults.
   private mutating func chooseTiming(_ random: inout Random) {
-    let longest = random.logarithmic(300 * Duration.millisecond, 3 * Duration.second)
+    let longest = random.logarithmic(300 * Duration.millisecond, 5 * Duration.second)
     parameters.electionTimeout = .milliseconds(Int(longest / Duration.millisecond))
     parameters.heartbeatInterval = parameters.electionTimeout / 6
   }
@@ -130,7 +130,7 @@ struct Swarm {
     limits.memoryTail = random.pick([0, 2048, 16384, 1 << 20])
     limits.lastReserve = 2048
     limits.ballastSize = segment
-    limits.preparationPiece = random.pick([2048, 4096, 65536])
+    limits.preparationPiece = random.pick([4096, 65536])
     let entries = Int(random.logarithmic(5, 400))
     if has(.snapshots) {
       snapshotEntries = entries

@@ -1,9 +1,8 @@
 import RaftKV
 
 /// The algorithm stated a second time, as the published specification of Raft states it: which
-/// steps a node may take, given what has been sent so far. It knows no message that a node has
-/// received, only those that were sent; so what it refuses no order of arrival, loss or repetition
-/// explains.
+/// steps a node may take, given what has been sent so far, and how much of a leader's log has come.
+/// So what it refuses no order of arrival, loss or repetition explains.
 ///
 /// One step here may be several of the specification's: all that one event has led to. Its actions
 /// are named where their guards stand. Two are ours: a pre-vote comes before a campaign, and a
@@ -74,9 +73,9 @@ package struct TransitionRelation {
   private var preVotes: Set<Grant> = []
   private var handOvers: Set<Seat> = []
   private var acknowledged: [Seat: LogIndex] = [:]
-  /// How far a term's leader has vouched for a log, by whose log it is.
+  /// How far a term's leader has vouched for a log in what has come there, by whose log it is.
   private var vouched: [Seat: LogIndex] = [:]
-  /// The newest snapshot that each node was ever sent, or a part of it: all of it is committed.
+  /// The newest snapshot that has come to each node, or a part of it: all of it is committed.
   private var offered: [NodeID: LogIndex] = [:]
 
   package init() {}
@@ -112,7 +111,6 @@ package struct TransitionRelation {
       // AppendEntries(i, j)
       if state.role == .leader, state.term == envelope.term { lead(seat) }
       guard leaderships.contains(seat) else { return "it speaks as the leader it is not" }
-      vouch(envelope)
     case .appendReply(let reply):
       guard case .matched(let index) = reply.outcome else { return nil }
       // HandleAppendEntriesRequest, accepted: and with us, only once it is durable.
@@ -152,7 +150,8 @@ package struct TransitionRelation {
       ? "it votes for a log that ends with \(theirs), its own ends with \(index)@\(term)" : nil
   }
 
-  private mutating func vouch(_ envelope: Envelope) {
+  /// Learns what has come to its receiver: what was sent, and was lost, vouches for nothing.
+  package mutating func didReceive(_ envelope: Envelope) {
     switch envelope.message {
     case .append(let request):
       let follower = Seat(node: envelope.to, term: envelope.term)

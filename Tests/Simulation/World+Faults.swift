@@ -119,6 +119,9 @@ extension World {
     case .hungDisk(let victim, let length):
       marks.hit(.diskHung)
       setLatency(hosts[find(victim, moment)], length, length, for: length)
+    case .stuckWrite(let victim, let length):
+      hosts[find(victim, moment)].disk.stuckWrite = Interval(nanoseconds: length)
+    case .burst(let victim, let count): burst(find(victim, moment), count)
     case .fullDisk(let victim, let room, let length):
       fill(hosts[find(victim, moment)], room, for: length)
     case .diskError(let victim, let access, let prefix, let count):

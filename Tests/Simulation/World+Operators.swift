@@ -127,12 +127,14 @@ extension World {
     }
   }
 
-  /// It comes back under another address, and says so itself. Who does not know yet that it is a
+  /// It comes back under another address, and says so itself. What it knows of others' must be on its
+  /// disk by then, or it would have moved together with one of them. Who does not know yet that it is a
   /// member takes the address it was joined by for its operator's later word, until its next start.
   func move(_ host: Host, _ downTime: UInt64) {
     guard let replica = host.process?.replica,
       let member = replica.raft.configuration.member(replica.raft.id),
-      member.memberSince <= replica.raft.persistedIndex, isOnlyMover(host)
+      member.memberSince <= replica.raft.persistedIndex,
+      replica.raft.configurations.currentIndex <= replica.raft.persistedIndex, isOnlyMover(host)
     else { return }
     marks.hit(.memberMoved)
     kill(host, losingPower: false)

@@ -197,6 +197,7 @@ package final class World {
       completion()
     case .packet(let packet):
       traceArrival(packet)
+      noteArrival(packet)
       process.transport.receive(packet)
     case .request(let request): process.port.handle(request)
     case .wake:
@@ -218,6 +219,13 @@ package final class World {
     observeLog(host, process)
     checkTransition(host, process)
     planTurn(host)
+  }
+
+  private func noteArrival(_ packet: Packet) {
+    guard case .message(let envelope, _, _) = packet.content else { return }
+    transitions.didReceive(envelope)
+    guard case .snapshotChunk(let chunk) = envelope.message, chunk.isLast else { return }
+    didHappen(.snapshotReceived, at: packet.target, to: packet.source)
   }
 
   private func traceArrival(_ packet: Packet) {

@@ -22,13 +22,18 @@ extension Raft {
     return true
   }
 
-  /// The voter that needs the least to take over: heard from lately, with room on its disk.
+  /// The voter that needs the least to take over: heard from lately, with room on its disk. Rather
+  /// not one that was asked in vain, for we hear it and the others may not: a leader that has to go
+  /// would hand over to it again and again, and each time the cluster has no leader for a while.
   private func bestSuccessor(at now: Instant) -> NodeID? {
     let candidates = leadership!.progress.filter {
       configuration.isVoter($0.id) && !$0.isFull && $0.isConnected
         && now - $0.lastContact <= parameters.electionTimeout
     }
-    return candidates.max { ($0.matchIndex, $1.id) < ($1.matchIndex, $0.id) }?.id
+    return candidates.max {
+      let (one, other) = ($0.id == askedInVain ? 0 : 1, $1.id == askedInVain ? 0 : 1)
+      return (one, $0.matchIndex, $1.id) < (other, $1.matchIndex, $0.id)
+    }?.id
   }
 
   /// A leader without room stays only for want of a successor, so it looks for one again. An
@@ -52,6 +57,7 @@ extension Raft {
     else { return }
     leadership!.transfer!.isTimeoutNowSent = true
     leadership!.isLeaseForfeited = true
+    askedInVain = transfer.target
     send(.timeoutNow, to: transfer.target)
   }
 

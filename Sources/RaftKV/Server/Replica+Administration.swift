@@ -312,17 +312,39 @@ extension Replica {
       hello.sender.memberSince == member.memberSince, HostPort(hello.raftAddress) != nil,
       HostPort(hello.httpAddress) != nil
     else { return }
-    advertised[peer] = (hello.raftAddress, hello.httpAddress)
+    advertised[peer] = Advertisement(
+      said: Addresses(raft: hello.raftAddress, http: hello.httpAddress),
+      recorded: Addresses(member), knownThrough: max(raft.commitIndex, commitMarks.newest))
     noteAddresses(of: peer)
   }
 
   /// An entry that changes our addresses while we run is an operator's word, by `/join`, and counts
-  /// more than our flags do, until the next start.
+  /// more than our flags do, until the next start. One that was committed before we started, and
+  /// that we only catch up on, does not: said to others, our old address would be looked for there
+  /// for as long as they are connected.
   func noteOwnAddresses(isStart: Bool) {
     guard let member = raft.configuration.member(raft.id) else { return }
-    let recorded = (member.raftAddress, member.httpAddress)
-    if !isStart, recordedAddresses.map({ $0 != recorded }) ?? true { ownAddresses = recorded }
-    recordedAddresses = recorded
+    let addresses = Addresses(member)
+    defer { recordedAddresses = addresses }
+    guard !isStart, recordedAddresses != addresses else { return }
+    guard recordedAddresses == nil || raft.configurations.currentIndex > historyEnd ?? .zero else {
+      return CoverageMark.hit(.oldAddressesPassedOver)
+    }
+    ownAddresses = addresses
+  }
+
+  func forgetOldAdvertisements() {
+    for (peer, advertisement) in advertised {
+      var advertisement = advertisement
+      guard let member = raft.configuration.member(peer),
+        advertisement.outlives(Addresses(member), at: raft.configurations.currentIndex)
+      else {
+        if raft.configuration.contains(peer) { CoverageMark.hit(.advertisementOutdated) }
+        advertised[peer] = nil
+        continue
+      }
+      advertised[peer] = advertisement
+    }
   }
 
   /// A new leader looks at what every member has said of itself, and at what it says itself.
@@ -344,15 +366,15 @@ extension Replica {
 
   private func noteAddresses(of peer: NodeID) {
     let isOurs = peer == raft.id
-    let said = isOurs ? ownAddresses : advertised[peer]
+    let said = isOurs ? ownAddresses : advertised[peer]?.said
     guard raft.role == .leader, let said, let member = raft.configuration.member(peer),
-      (member.raftAddress, member.httpAddress) != said,
+      Addresses(member) != said,
       administration.waiting.count < settings.maximumQueuedChanges
     else { return }
     administration.waiting.append(
       .update(
         Administration.Update(
-          id: peer, raftAddress: said.0, httpAddress: said.1,
+          id: peer, raftAddress: said.raft, httpAddress: said.http,
           // Nobody needs to dial us to find us here.
           phase: isOurs ? .confirmed : .new)))
   }

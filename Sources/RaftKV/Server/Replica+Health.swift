@@ -46,10 +46,14 @@ extension Replica {
 
   /// A leader said how far the log is committed, more than we may have of it.
   func noteLeaderCommit(_ envelope: Envelope) {
-    guard case .append(let request) = envelope.message, envelope.from == raft.leader,
-      envelope.term == raft.currentTerm
-    else { return }
-    commitMarks.note(request.leaderCommit, at: now)
+    guard envelope.from == raft.leader, envelope.term == raft.currentTerm else { return }
+    switch envelope.message {
+    case .append(let request):
+      historyEnd = historyEnd ?? request.leaderCommit
+      commitMarks.note(request.leaderCommit, at: now)
+    case .snapshotChunk(let chunk): historyEnd = historyEnd ?? chunk.lastEntry.index
+    default: return
+    }
   }
 
   /// The end of a turn.

@@ -222,7 +222,7 @@ extension Replica: TransportDelegate {
     LocalIdentity(
       cluster: identity.cluster, name: settings.name, id: raft.id,
       memberSince: raft.configuration.member(raft.id)?.memberSince ?? .zero, nonce: nonce,
-      raftAddress: ownAddresses.raftAddress, httpAddress: ownAddresses.httpAddress)
+      raftAddress: ownAddresses.raft, httpAddress: ownAddresses.http)
   }
 
   /// A cluster counts us as a member: its id becomes ours, durably, before
@@ -268,7 +268,7 @@ extension Replica: TransportDelegate {
     seenConfiguration = raft.configurations.currentIndex
     if raft.configuration.contains(raft.id) { hasBeenMember = true }
     noteOwnAddresses(isStart: isStart)
-    advertised = advertised.filter { raft.configuration.contains($0.key) }
+    forgetOldAdvertisements()
     transport.setPeers(raft.configuration.members.filter { $0.id != raft.id }.map(Peer.init))
   }
 }

@@ -76,13 +76,15 @@ package final class Replica<D: Disk, T: Transport, Replies: ReplySink> {
   var hasSentEntries = false
   /// Messages that wait for entries to be read from disk, by peer, in order.
   var deferred: [NodeID: Deque<Envelope>] = [:]
-  /// What connected members say of themselves, for whoever leads to
-  /// record. Looked up, never walked.
-  var advertised: [NodeID: (raftAddress: String, httpAddress: String)] = [:]
+  /// What connected members say of themselves. Looked up, never walked.
+  var advertised: [NodeID: Advertisement] = [:]
   /// What we say of ourselves: our flags, or what a configuration entry has said since.
-  var ownAddresses: (raftAddress: String, httpAddress: String)
+  var ownAddresses: Addresses
   /// Our addresses in the configuration last looked at.
-  var recordedAddresses: (raftAddress: String, httpAddress: String)?
+  var recordedAddresses: Addresses?
+  /// How far the log was committed when we first heard of a leader: what it has of us up to there
+  /// was said before our start.
+  var historyEnd: LogIndex?
   /// When somebody last failed to take the leadership over.
   var transferFailed: Instant?
   var divergence = DivergenceWatch()
@@ -125,7 +127,7 @@ package final class Replica<D: Disk, T: Transport, Replies: ReplySink> {
     clock: @escaping () -> Instant, wallClock: @escaping () -> UInt64
   ) {
     self.settings = settings
-    ownAddresses = (settings.raftAddress, settings.httpAddress)
+    ownAddresses = Addresses(raft: settings.raftAddress, http: settings.httpAddress)
     self.logger = logger
     self.clock = clock
     self.wallClock = wallClock

@@ -39,7 +39,8 @@ package enum CoverageMark: Int, CaseIterable, Sendable {
   case snapshotNotWritten, ownSnapshotGivenUp, writerStillBusy, stateNotNeeded, receivedNotWritten
   case appendDeferred, appendFromDisk, appendReadInVain, probeRefused, probeMetAnother
   case probeMetTheSame, clusterAdopted, joinDialsAgain, joinOfWipedNode, removeWouldLoseQuorum
-  case moveNotConfirmed, moveConfirmed, clockBehind
+  case moveNotConfirmed, moveConfirmed, oldAddressesPassedOver, advertisementOutdated
+  case clockBehind
   // Storage
   case logWaitsForTerm, logWaitsForSegment, segmentRotated, logSealed, segmentsRetiredTogether
   case readAcrossRewrite, truncationBelowBase, batchTruncated, truncatedBeyondMemory, recordsTorn
