@@ -131,11 +131,13 @@ final class ReplicaBench {
   }
 
   /// A message from another member, in the present term or another.
-  func hear(_ message: Message, from number: Int, term: Term? = nil) {
+  func hear(
+    _ message: Message, from number: Int, term: Term? = nil, payload: borrowing ByteBuffer = ByteBuffer()
+  ) {
     let envelope = Envelope(
       from: NodeID(UInt64(number)), to: NodeID(1), term: term ?? node.raft.currentTerm,
       message: message)
-    node.didReceive(envelope, report: nil, payload: .empty)
+    node.didReceive(envelope, report: nil, payload: payload.readable)
     turn()
   }
 

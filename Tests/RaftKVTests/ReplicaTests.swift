@@ -314,6 +314,32 @@ struct ReplicaTests {
     #expect(bench.node.localIdentity.raftAddress == "flags:1")
     hearConfiguration(bench) { $0.members[0].raftAddress = "given:1" }
     #expect(bench.node.localIdentity.raftAddress == "given:1")
+    // Another leader takes that back.
+    let previous = bench.node.raft.outline.lastEntry.index.previous
+    let header = EntryHeader(term: Term(3), kind: .noop, size: 0)
+    let request = AppendRequest(
+      previous: EntryID(index: previous, term: Term(2)), leaderCommit: .zero, round: 1,
+      entries: [header])
+    var records = ByteBuffer()
+    records.append(
+      EntryRecord(
+        kind: .noop, id: EntryID(index: previous.next, term: Term(3)), payload: .empty))
+    bench.hear(.append(request), from: 3, term: Term(3), payload: records)
+    #expect(bench.node.raft.configuration.member(NodeID(1))?.raftAddress == "before:1")
+    #expect(bench.node.localIdentity.raftAddress == "flags:1")
+  }
+
+  @Test("a new leader that cannot say yet what is committed is no reason to forget a move (D12)")
+  func historyOfNewLeader() throws {
+    let bench = try ReplicaBench(voters: 2...3) { $0.raftAddress = "flags:1" }
+    bench.hear(.heartbeat(Heartbeat(commit: .zero, round: 1)), from: 3, term: Term(3))
+    bench.hear(
+      .append(
+        AppendRequest(
+          previous: bench.node.raft.outline.lastEntry, leaderCommit: .zero, round: 1, entries: [])),
+      from: 3, term: Term(3))
+    hearConfiguration(bench, from: 3, in: Term(3)) { $0.members[0].raftAddress = "before:1" }
+    #expect(bench.node.localIdentity.raftAddress == "flags:1")
   }
 
   @Test("a hello from before an entry does not take it back: not after the next election either")
@@ -335,10 +361,11 @@ struct ReplicaTests {
 
   // MARK: Apply
 
-  /// Node 2, which leads term 2, sends a configuration that differs like this; its commit index is
-  /// before that, or has it.
+  /// A leader sends a configuration of term 2 that differs like this; its commit index is before
+  /// that, or has it.
   private func hearConfiguration(
-    _ bench: ReplicaBench, isCommitted: Bool = false, _ change: (inout Configuration) -> Void
+    _ bench: ReplicaBench, from leader: Int = 2, in term: Term = Term(2),
+    isCommitted: Bool = false, _ change: (inout Configuration) -> Void
   ) {
     var next = bench.node.raft.configuration
     change(&next)
@@ -355,10 +382,7 @@ struct ReplicaTests {
     let commit = isCommitted ? previous.index.next : previous.index
     let request = AppendRequest(
       previous: previous, leaderCommit: commit, round: 1, entries: [header])
-    bench.node.didReceive(
-      Envelope(from: NodeID(2), to: NodeID(1), term: Term(2), message: .append(request)),
-      report: nil, payload: records.readable)
-    bench.turn()
+    bench.hear(.append(request), from: leader, term: term, payload: records)
   }
 
   @Test("a committed configuration of a level above ours stops the node, one that is not does not")

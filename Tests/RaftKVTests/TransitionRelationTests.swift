@@ -63,7 +63,12 @@ struct TransitionRelationTests {
     ) -> String? {
       let facts = facts(from)
       let envelope = Envelope(from: from, to: to, term: Term(term), message: message)
-      if !isLost { relation.didReceive(envelope) }
+      if !isLost {
+        relation.didReceive(envelope) { [log = logs[to] ?? []] previous in
+          let index = Int(previous.index.rawValue)
+          return index == 0 || index <= log.count && Term(log[index - 1]) == previous.term
+        }
+      }
       return relation.didSend(envelope, by: states[from]!, facts)
     }
 
@@ -265,6 +270,19 @@ struct TransitionRelationTests {
     paper.isLost = true
     #expect(paper.append(through: 2, from: one, to: two) == nil)
     #expect(paper.acknowledge(two, 2, to: one) != nil, "what would have vouched for it was lost")
+    paper = .withLeader()
+    paper.persisted = [one: 2, two: 2, three: 1]
+    _ = paper.step(two, log: [1, 2]) { _ in }
+    #expect(paper.append(through: 2, from: one, to: two) == nil)
+    paper.relation.didStart(two)
+    #expect(paper.acknowledge(two, 2, to: one) != nil, "nothing has come since it started")
+    paper = .withLeader()
+    paper.persisted = [one: 3, two: 3, three: 1]
+    _ = paper.step(two, log: [1, 1, 1]) { _ in }
+    let misfit = AppendRequest(
+      previous: EntryID(index: LogIndex(2), term: Term(2)), leaderCommit: .zero, round: 0, count: 1)
+    #expect(paper.send(.append(misfit), from: one, to: two, term: 2) == nil)
+    #expect(paper.acknowledge(two, 3, to: one) != nil, "it did not fit")
     paper = .withLeader()
     paper.committed = 2
     #expect(paper.append(through: 1, from: one, to: two) == nil)

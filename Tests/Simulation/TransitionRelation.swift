@@ -73,9 +73,9 @@ package struct TransitionRelation {
   private var preVotes: Set<Grant> = []
   private var handOvers: Set<Seat> = []
   private var acknowledged: [Seat: LogIndex] = [:]
-  /// How far a term's leader has vouched for a log in what has come there, by whose log it is.
-  private var vouched: [Seat: LogIndex] = [:]
-  /// The newest snapshot that has come to each node, or a part of it: all of it is committed.
+  /// How far a term's leader has vouched for the log of a node, in what has come since its start.
+  private var vouched: [NodeID: [Term: LogIndex]] = [:]
+  /// The newest snapshot that has come, or a part of it, since the start: all of it is committed.
   private var offered: [NodeID: LogIndex] = [:]
 
   package init() {}
@@ -119,8 +119,9 @@ package struct TransitionRelation {
         return "it acknowledges \(index), and its disk has \(persisted)"
       }
       // mmatchIndex = mprevLogIndex + Len(mentries), and not the end of its own log.
-      guard index <= vouchedIndex(seat) else {
-        return "it acknowledges \(index), and its leader vouched for \(vouchedIndex(seat))"
+      let limit = vouchedIndex(envelope.from, in: envelope.term)
+      guard index <= limit else {
+        return "it acknowledges \(index), and its leader vouched for \(limit)"
       }
       acknowledged[seat] = max(acknowledged[seat] ?? .zero, index)
     case .timeoutNow: handOvers.insert(Seat(node: envelope.to, term: envelope.term))
@@ -150,21 +151,29 @@ package struct TransitionRelation {
       ? "it votes for a log that ends with \(theirs), its own ends with \(index)@\(term)" : nil
   }
 
-  /// Learns what has come to its receiver: what was sent, and was lost, vouches for nothing.
-  package mutating func didReceive(_ envelope: Envelope) {
+  /// Learns what has come to its receiver. What was sent and lost vouches for nothing; and neither
+  /// does an append whose previous entry the log does not hold (logOk).
+  package mutating func didReceive(_ envelope: Envelope, holds: (EntryID) -> Bool) {
     switch envelope.message {
     case .append(let request):
-      let follower = Seat(node: envelope.to, term: envelope.term)
-      vouched[follower] = max(vouched[follower] ?? .zero, request.last)
+      guard holds(request.previous) else { return }
+      let earlier = vouched[envelope.to]?[envelope.term] ?? .zero
+      vouched[envelope.to, default: [:]][envelope.term] = max(earlier, request.last)
     case .snapshotChunk(let chunk):
       offered[envelope.to] = max(offered[envelope.to] ?? .zero, chunk.lastEntry.index)
     default: break
     }
   }
 
+  /// Restart(i): what is not on its disk a node forgets, and so what others have told it.
+  package mutating func didStart(_ node: NodeID) {
+    vouched[node] = nil
+    offered[node] = nil
+  }
+
   /// How much of a follower's log its leader may have shown to be its own.
-  private func vouchedIndex(_ follower: Seat) -> LogIndex {
-    max(vouched[follower] ?? .zero, offered[follower.node] ?? .zero)
+  private func vouchedIndex(_ follower: NodeID, in term: Term) -> LogIndex {
+    max(vouched[follower]?[term] ?? .zero, offered[follower] ?? .zero)
   }
 
   private mutating func lead(_ seat: Seat) {
@@ -278,8 +287,7 @@ package struct TransitionRelation {
   /// A follower commits what its leader's messages vouch for, and nothing that it merely has.
   private func judgeFollowed(_ old: State, _ new: State, _ facts: Facts) -> String? {
     let limit = max(
-      vouchedIndex(Seat(node: facts.id, term: old.term)),
-      vouchedIndex(Seat(node: facts.id, term: new.term)))
+      vouchedIndex(facts.id, in: old.term), vouchedIndex(facts.id, in: new.term))
     return new.commit > limit
       ? "it commits \(new.commit), and its leader vouched for \(limit)" : nil
   }

@@ -68,6 +68,7 @@ extension World {
     host.process = process
     // A slot of the hard state is written anew from the other one.
     if host.damagedFile == DurableHardState.fileName { host.damagedFile = nil }
+    transitions.didStart(process.replica.raft.id)
     checkRecovery(host, process)
     runTurn(host)
   }

@@ -197,7 +197,7 @@ package final class World {
       completion()
     case .packet(let packet):
       traceArrival(packet)
-      noteArrival(packet)
+      noteArrival(packet, process)
       process.transport.receive(packet)
     case .request(let request): process.port.handle(request)
     case .wake:
@@ -221,9 +221,12 @@ package final class World {
     planTurn(host)
   }
 
-  private func noteArrival(_ packet: Packet) {
+  private func noteArrival(_ packet: Packet, _ process: Process) {
     guard case .message(let envelope, _, _) = packet.content else { return }
-    transitions.didReceive(envelope)
+    let outline = process.replica.raft.outline
+    transitions.didReceive(envelope) {
+      $0.index < outline.base.index || outline.contains($0)
+    }
     guard case .snapshotChunk(let chunk) = envelope.message, chunk.isLast else { return }
     didHappen(.snapshotReceived, at: packet.target, to: packet.source)
   }

@@ -314,36 +314,55 @@ extension Replica {
     else { return }
     advertised[peer] = Advertisement(
       said: Addresses(raft: hello.raftAddress, http: hello.httpAddress),
-      recorded: Addresses(member), knownThrough: max(raft.commitIndex, commitMarks.newest))
+      recorded: RecordedAddresses(
+        addresses: Addresses(member), index: raft.configurations.currentIndex),
+      knownThrough: max(raft.commitIndex, commitMarks.newest))
     noteAddresses(of: peer)
   }
 
+  /// What we say of ourselves.
+  var ownAddresses: Addresses {
+    givenAddresses?.addresses ?? Addresses(raft: settings.raftAddress, http: settings.httpAddress)
+  }
+
   /// An entry that changes our addresses while we run is an operator's word, by `/join`, and counts
-  /// more than our flags do, until the next start. One that was committed before we started, and
-  /// that we only catch up on, does not: said to others, our old address would be looked for there
-  /// for as long as they are connected.
+  /// more than our flags do, until the next start, or until it is taken back. One that was there
+  /// before we started, and that we only catch up on, does not: said to others, our old address
+  /// would be looked for there for as long as they are connected.
   func noteOwnAddresses(isStart: Bool) {
     guard let member = raft.configuration.member(raft.id) else { return }
-    let addresses = Addresses(member)
-    defer { recordedAddresses = addresses }
-    guard !isStart, recordedAddresses != addresses else { return }
-    guard recordedAddresses == nil || raft.configurations.currentIndex > historyEnd ?? .zero else {
-      return CoverageMark.hit(.oldAddressesPassedOver)
+    let record = RecordedAddresses(
+      addresses: Addresses(member), index: raft.configurations.currentIndex)
+    let last = recordedAddresses
+    recordedAddresses = record
+    if let given = givenAddresses, record.index < given.index { givenAddresses = nil }
+    guard !isStart, last?.addresses != record.addresses, last?.index ?? .zero < record.index else {
+      return
     }
-    ownAddresses = addresses
+    if last != nil, isHistory(record.index) { return CoverageMark.hit(.oldAddressesPassedOver) }
+    givenAddresses = record
+  }
+
+  /// Whether an entry was in the log before we heard of any leader. A new leader does not know yet
+  /// how much is committed, but then its term tells.
+  private func isHistory(_ index: LogIndex) -> Bool {
+    guard let firstContact else { return false }
+    if index <= firstContact.commit { return true }
+    return raft.outline.term(at: index).map { $0 < firstContact.term } ?? false
   }
 
   func forgetOldAdvertisements() {
+    let index = raft.configurations.currentIndex
     for (peer, advertisement) in advertised {
-      var advertisement = advertisement
-      guard let member = raft.configuration.member(peer),
-        advertisement.outlives(Addresses(member), at: raft.configurations.currentIndex)
-      else {
-        if raft.configuration.contains(peer) { CoverageMark.hit(.advertisementOutdated) }
+      guard let member = raft.configuration.member(peer) else {
         advertised[peer] = nil
         continue
       }
-      advertised[peer] = advertisement
+      var advertisement = advertisement
+      let record = RecordedAddresses(addresses: Addresses(member), index: index)
+      let counts = advertisement.outlives(record) || isHistory(index)
+      if !counts { CoverageMark.hit(.advertisementOutdated) }
+      advertised[peer] = counts ? advertisement : nil
     }
   }
 

@@ -49,9 +49,10 @@ extension Replica {
     guard envelope.from == raft.leader, envelope.term == raft.currentTerm else { return }
     switch envelope.message {
     case .append(let request):
-      historyEnd = historyEnd ?? request.leaderCommit
+      firstContact = firstContact ?? (envelope.term, request.leaderCommit)
       commitMarks.note(request.leaderCommit, at: now)
-    case .snapshotChunk(let chunk): historyEnd = historyEnd ?? chunk.lastEntry.index
+    case .snapshotChunk(let chunk):
+      firstContact = firstContact ?? (envelope.term, chunk.lastEntry.index)
     default: return
     }
   }

@@ -78,13 +78,12 @@ package final class Replica<D: Disk, T: Transport, Replies: ReplySink> {
   var deferred: [NodeID: Deque<Envelope>] = [:]
   /// What connected members say of themselves. Looked up, never walked.
   var advertised: [NodeID: Advertisement] = [:]
-  /// What we say of ourselves: our flags, or what a configuration entry has said since.
-  var ownAddresses: Addresses
+  /// What a configuration entry has said of us since our start; it counts more than our flags.
+  var givenAddresses: RecordedAddresses?
   /// Our addresses in the configuration last looked at.
-  var recordedAddresses: Addresses?
-  /// How far the log was committed when we first heard of a leader: what it has of us up to there
-  /// was said before our start.
-  var historyEnd: LogIndex?
+  var recordedAddresses: RecordedAddresses?
+  /// The first leader that we heard, and how far its log was committed.
+  var firstContact: (term: Term, commit: LogIndex)?
   /// When somebody last failed to take the leadership over.
   var transferFailed: Instant?
   var divergence = DivergenceWatch()
@@ -127,7 +126,6 @@ package final class Replica<D: Disk, T: Transport, Replies: ReplySink> {
     clock: @escaping () -> Instant, wallClock: @escaping () -> UInt64
   ) {
     self.settings = settings
-    ownAddresses = Addresses(raft: settings.raftAddress, http: settings.httpAddress)
     self.logger = logger
     self.clock = clock
     self.wallClock = wallClock
