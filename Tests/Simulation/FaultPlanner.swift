@@ -168,6 +168,14 @@ struct FaultPlanner {
       add(.strand(.subject, length()), atNext: .candidacy, after: time)
       add(.pause(.leader(orHost: random.below(hostCount)), timeout * 6), at: time)
     case .laggards: addLaggard(at: time)
+    case .muffling:
+      // What a follower acknowledges is not heard, and then it starts anew: it has more than its
+      // leader knows of, and nothing has vouched for that since (B3, B4).
+      let follower = Victim.follower(random.below(hostCount))
+      let length = random.logarithmic(20 * Duration.millisecond, 5 * Duration.second)
+      add(.cut(.mute(follower), length), at: time)
+      let kill = Fault.kill(follower, losingPower: losesPower(), downTime: Duration.millisecond)
+      add(kill, at: time + length - min(length / 4, 10 * Duration.millisecond))
     default: preconditionFailure("\(feature) is no event")
     }
   }
@@ -176,9 +184,9 @@ struct FaultPlanner {
     add(.kill(victim, losingPower: losesPower(), downTime: downTime()), at: time)
   }
 
-  /// So many writes that a snapshot is due after them, where one ever is.
+  /// So many writes that a snapshot is due after them, where that is not too many.
   private mutating func overSnapshot() -> Int {
-    guard swarm.has(.snapshots) else { return random.below(40) }
+    guard swarm.has(.snapshots), swarm.snapshotEntries < 60 else { return random.below(40) }
     return swarm.snapshotEntries + random.below(swarm.snapshotEntries)
   }
 

@@ -21,7 +21,7 @@ struct Swarm {
     case slowDisk, hungDisk, fullDisk, diskErrors, rot
     case wipes, moves, removals, stops, transfers
     // Several events that belong together.
-    case handOvers, echoes, forsaking, stranding, laggards
+    case handOvers, echoes, forsaking, stranding, laggards, muffling
 
     var isEvent: Bool { rawValue > Feature.triggers.rawValue }
     var isStory: Bool { rawValue >= Feature.handOvers.rawValue }
@@ -72,7 +72,9 @@ struct Swarm {
     hostCount = random.pick([1, 2, 3, 3, 3, 3, 3, 4, 5, 5, 5, 6, 7])
     clientCount = 1 + random.below(6)
     keyCount = 1 + random.below(10)
-    thinkTime = random.logarithmic(12 * Duration.millisecond, 2 * Duration.second)
+    // All of them together ask once to a hundred times a second.
+    let rate = random.logarithmic(1, 100)
+    thinkTime = max(12 * Duration.millisecond, UInt64(clientCount) * Duration.second / rate)
     readShare = random.unit()
     deleteShare = random.unit() * 0.3
     safetyTime = random.time(45 * Duration.second, 90 * Duration.second)
