@@ -132,7 +132,8 @@ final class ReplicaBench {
 
   /// A message from another member, in the present term or another.
   func hear(
-    _ message: Message, from number: Int, term: Term? = nil, payload: borrowing ByteBuffer = ByteBuffer()
+    _ message: Message, from number: Int, term: Term? = nil,
+    payload: borrowing ByteBuffer = ByteBuffer()
   ) {
     let envelope = Envelope(
       from: NodeID(UInt64(number)), to: NodeID(1), term: term ?? node.raft.currentTerm,

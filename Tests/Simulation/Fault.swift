@@ -57,8 +57,8 @@ package enum Fault: Sendable {
   /// Some hosts are clogged one after the other, and freed in another order.
   case swizzle(UInt64, UInt64)
   case slowLink(Victim, Victim, delay: UInt64, UInt64)
-  /// The newest message of each kind that ever went to it, but for heartbeats and answers, comes once
-  /// more within this time; of a snapshot, all that was sent.
+  /// The newest message of each kind that ever went to it, but for heartbeats and answers, comes
+  /// once more within this time; of a snapshot, all that was sent.
   case echo(Victim, within: UInt64)
   case reset(Victim, Victim)
   case resetAll(Victim)

@@ -213,8 +213,8 @@ struct FaultPlanner {
     add(kill, atNext: .snapshotAhead, after: time)
   }
 
-  /// Its whole disk is slow; or it is stuck with one write to the log, while its connection ends and
-  /// the leader goes on.
+  /// Its whole disk is slow; or it is stuck with one write to the log, while its connection ends
+  /// and the leader goes on.
   private mutating func addLag(of follower: Victim, behind leader: Victim, at time: UInt64) {
     if random.coin(0.5) {
       let longest = random.logarithmic(50 * Duration.millisecond, 3 * Duration.second)

@@ -17,8 +17,9 @@ struct RecordedAddresses {
 }
 
 /// What a member said of itself in its hello, for whoever leads to record: until a configuration
-/// entry has something newer to say, be it an operator's `/join`, or what a later hello told another
-/// leader. A hello comes once in a connection, so an old one may be remembered for long (D12).
+/// entry has something newer to say, be it an operator's `/join`, or what a later hello told
+/// another leader. A hello comes once in a connection, so an old one may be remembered for long
+/// (D12).
 struct Advertisement {
   let said: Addresses
   private var recorded: RecordedAddresses
