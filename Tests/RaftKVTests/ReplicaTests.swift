@@ -199,7 +199,19 @@ struct ReplicaTests {
     #expect(bench.answer(asking) == "503 no_leader")
   }
 
-  // MARK: Appends from disk
+  // MARK: Pauses
+
+  @Test("a leader that stood still sends its heartbeats at once")
+  func lateLeader() throws {
+    let bench = try ReplicaBench(voters: 2...3)
+    for member in 2...3 { bench.connect(member) }
+    bench.lead(votes: [2])
+    bench.wire.sent.removeAll()
+    bench.pass(.seconds(2))
+    #expect(bench.node.raft.role == .leader, "its followers may have spoken")
+    let isHeartbeat = bench.wire.sent.map { if case .heartbeat = $0.message { true } else { false } }
+    #expect(isHeartbeat.contains(true))
+  }
 
   @Test("however often the loop stands still, what its leader said is read before it campaigns")
   func stalls() throws {
@@ -211,10 +223,13 @@ struct ReplicaTests {
       #expect(bench.node.raft.role == .follower, "heartbeats may wait to be read")
       bench.hear(.heartbeat(Heartbeat(commit: .zero, round: round)), from: 2)
     }
-    bench.pass(.seconds(2))
-    bench.pass(.seconds(2))
-    #expect(bench.node.raft.role == .preCandidate, "none did")
+    for _ in 0..<3 { bench.pass(.seconds(2)) }
+    #expect(bench.node.raft.role == .follower, "nothing came, and it stood still again")
+    bench.passToDeadline()
+    #expect(bench.node.raft.role == .preCandidate, "it was awake, and nothing came")
   }
+
+  // MARK: Appends from disk
 
   @Test("an empty append never overtakes entries that wait to be read from disk (B11)")
   func order() throws {

@@ -185,7 +185,20 @@ struct Recovery {
       let raft = process.replica.raft.commitIndex
       return "\(host.name) applied \(process.replica.appliedIndex) of \(raft)"
     }
-    world.fail(.convergence, states.joined(separator: ", "))
+    world.fail(.convergence, (states + wrongAddresses).joined(separator: ", "))
+  }
+
+  /// Who looks for whom in the wrong place, as far as it knows the other's incarnation at all.
+  private var wrongAddresses: [String] {
+    world.hosts.flatMap { host in
+      world.hosts.compactMap { other in
+        let configuration = host.process?.replica.raft.configuration
+        guard let member = configuration?.member(other.promise.node),
+          member.raftAddress != other.raftAddress
+        else { return nil }
+        return "\(host.name) looks for \(other.raftAddress) at \(member.raftAddress)"
+      }
+    }
   }
 
   private var totalApplied: Int {

@@ -76,20 +76,18 @@ extension Replica {
     }
     log.deadlinePassed(at: now)
     guard now >= raft.deadline else { return }
-    // Far too late: the process stood still, and one poll may not have read all that waits.
+    // Far too late: the process stood still, and one poll may not have read all that waits. So it
+    // is each time that this happens, however often (H1).
     let lateness = now - raft.deadline
-    let isLate = lateness > settings.parameters.electionTimeout / 2
+    var isLate = lateness > settings.parameters.electionTimeout / 2
     #if PLANTED_BUGS
-    if isLate, PlantedBug.stallNotExcused.isActive { excusedDeadline = raft.deadline }
+    if PlantedBug.stallNotExcused.isActive { isLate = false }
     #endif
-    if isLate, raft.deadline != excusedDeadline {
+    if isLate {
       logger.warning("the loop stood still for \(lateness.milliseconds) ms")
       raft.didStall(at: now)
-      excusedDeadline = raft.deadline
-    } else {
-      excusedDeadline = nil
-      raft.deadlinePassed(at: now, into: &effects)
     }
+    raft.deadlinePassed(at: now, into: &effects)
   }
 
   private var hungAfter: Interval { settings.parameters.electionTimeout * 2 }

@@ -58,9 +58,6 @@ package final class Replica<D: Disk, T: Transport, Replies: ReplySink> {
   /// The clock as of the last event.
   package internal(set) var now: Instant
   var timer = TimerJudgement.idle
-  /// What the engine waited for when a late wake-up was put down to a pause: should that be late as
-  /// well, with nothing heard that would have put it off, it counts.
-  var excusedDeadline: Instant?
   let startedAt: Instant
   var hasFailed = false
   /// As it was when last looked at, to notice what changed.
