@@ -18,6 +18,7 @@ final class ReplicaBench {
     var inquiries: [Inquiry] = []
     var peers: [RaftKV.Peer] = []
     var probed: [NodeID] = []
+    var greetings = 0
 
     func setPeers(_ peers: [RaftKV.Peer]) { self.peers = peers }
     func send(_ envelope: Envelope, report: StateHashReport?, payload: UnsafeRawBufferPointer) {
@@ -27,6 +28,7 @@ final class ReplicaBench {
     func queuedBytes(_ peer: NodeID) -> Int { 0 }
     func probe(_ peer: NodeID) { probed.append(peer) }
     func hangUp(on peer: NodeID) {}
+    func greetAnew() { greetings += 1 }
     func discover(
       address: String, name: String,
       completion: @escaping (Result<PeerDescription, DiscoveryFailure>) -> Void

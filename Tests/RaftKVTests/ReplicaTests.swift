@@ -209,8 +209,10 @@ struct ReplicaTests {
     bench.wire.sent.removeAll()
     bench.pass(.seconds(2))
     #expect(bench.node.raft.role == .leader, "its followers may have spoken")
-    let isHeartbeat = bench.wire.sent.map { if case .heartbeat = $0.message { true } else { false } }
-    #expect(isHeartbeat.contains(true))
+    let heartbeats = bench.wire.sent.filter {
+      if case .heartbeat = $0.message { true } else { false }
+    }
+    #expect(heartbeats.count >= 2)
   }
 
   @Test("however often the loop stands still, what its leader said is read before it campaigns")
@@ -327,8 +329,10 @@ struct ReplicaTests {
     hearConfiguration(bench, isCommitted: true) { $0.members[0].raftAddress = "before:1" }
     #expect(bench.node.raft.configuration.member(NodeID(1))?.raftAddress == "before:1")
     #expect(bench.node.localIdentity.raftAddress == "flags:1")
+    #expect(bench.wire.greetings == 0)
     hearConfiguration(bench) { $0.members[0].raftAddress = "given:1" }
     #expect(bench.node.localIdentity.raftAddress == "given:1")
+    #expect(bench.wire.greetings == 1, "its peers have heard something else")
     // Another leader takes that back.
     let previous = bench.node.raft.outline.lastEntry.index.previous
     let header = EntryHeader(term: Term(3), kind: .noop, size: 0)
@@ -342,6 +346,34 @@ struct ReplicaTests {
     bench.hear(.append(request), from: 3, term: Term(3), payload: records)
     #expect(bench.node.raft.configuration.member(NodeID(1))?.raftAddress == "before:1")
     #expect(bench.node.localIdentity.raftAddress == "flags:1")
+    #expect(bench.wire.greetings == 2)
+  }
+
+  @Test("a configuration in another's place, of the same index, is noticed")
+  func sameIndex() throws {
+    let bench = try ReplicaBench(voters: 2...3)
+    bench.connect(2)
+    let base = bench.node.raft.outline.lastEntry
+    hearConfiguration(bench) { $0.members[1].raftAddress = "two:1" }
+    #expect(bench.wire.peers.first { $0.id == NodeID(2) }?.raftAddress == "two:1")
+    hearConfiguration(bench, from: 3, in: Term(3), of: Term(3), after: base) {
+      $0.members[1].raftAddress = "three:1"
+    }
+    #expect(bench.wire.peers.first { $0.id == NodeID(2) }?.raftAddress == "three:1")
+  }
+
+  @Test("a move that waits for its turn is not recorded once a newer entry has another (D12)")
+  func overtakenMove() throws {
+    let bench = try ReplicaBench(voters: 2...2)
+    bench.lead(votes: [2])
+    bench.ask(.join(name: "node2", raftAddress: "given:1", httpAddress: "given:2"))
+    bench.connect(2) { $0.raftAddress = "moved:1" }
+    bench.wire.inquiries[0].completion(.success(description(2, "node2")))
+    bench.turn()
+    bench.acknowledge(2)
+    bench.pass(.milliseconds(50))
+    #expect(bench.node.raft.configuration.member(NodeID(2))?.raftAddress == "given:1")
+    #expect(bench.wire.inquiries.map(\.address) == ["given:1"])
   }
 
   @Test("a new leader that cannot say yet what is committed is no reason to forget a move (D12)")
@@ -376,24 +408,25 @@ struct ReplicaTests {
 
   // MARK: Apply
 
-  /// A leader sends a configuration of term 2 that differs like this; its commit index is before
-  /// that, or has it.
+  /// A leader sends a configuration that differs like this, after our last entry or another; its
+  /// commit index is before that, or has it.
   private func hearConfiguration(
     _ bench: ReplicaBench, from leader: Int = 2, in term: Term = Term(2),
-    isCommitted: Bool = false, _ change: (inout Configuration) -> Void
+    of entryTerm: Term = Term(2), after last: EntryID? = nil, isCommitted: Bool = false,
+    _ change: (inout Configuration) -> Void
   ) {
     var next = bench.node.raft.configuration
     change(&next)
     var payload = ByteBuffer()
     next.encode(into: &payload)
-    let previous = bench.node.raft.outline.lastEntry
+    let previous = last ?? bench.node.raft.outline.lastEntry
     var records = ByteBuffer()
     records.append(
       EntryRecord(
-        kind: .configuration, id: EntryID(index: previous.index.next, term: Term(2)),
+        kind: .configuration, id: EntryID(index: previous.index.next, term: entryTerm),
         payload: payload.readable))
     let header = EntryHeader(
-      term: Term(2), kind: .configuration, size: UInt32(payload.count), configuration: next)
+      term: entryTerm, kind: .configuration, size: UInt32(payload.count), configuration: next)
     let commit = isCommitted ? previous.index.next : previous.index
     let request = AppendRequest(
       previous: previous, leaderCommit: commit, round: 1, entries: [header])

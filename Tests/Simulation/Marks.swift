@@ -9,7 +9,7 @@ package enum Mark: Int, CaseIterable, Sendable {
   case leaderElected, leaderDeposed, secondElection
   case entriesTruncated, configurationRolledBack, logReplacedBySnapshot
   case snapshotTaken, snapshotSent, logCompacted
-  case learnerPromoted, memberRemoved, nodeRejoined, memberMoved
+  case learnerPromoted, memberRemoved, nodeRejoined, memberMoved, greetedAnew
   case leaseRead, roundRead, staleRead
   case recoveredFromSnapshot, recoveredBehindCommit
   case diskHung, diskFull, diskRotten, rotFound

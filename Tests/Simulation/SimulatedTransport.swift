@@ -45,6 +45,14 @@ package final class SimulatedTransport: Transport {
     world.fail(.contradiction, "\(replica.localIdentity.name) hears from \(peer) what cannot be")
   }
 
+  package func greetAnew() {
+    world.marks.hit(.greetedAnew)
+    let close = { [unowned self] in
+      for connection in openConnections { drop(connection) }
+    }
+    world.queue.schedule(.completion(host: host, epoch: epoch, close), at: world.now)
+  }
+
   package func setPeers(_ peers: [Peer]) {
     for link in links where !peers.contains(where: { $0.id == link.id }) { link.peer = nil }
     for peer in peers {

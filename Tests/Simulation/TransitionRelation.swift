@@ -1,8 +1,9 @@
 import RaftKV
 
 /// The algorithm stated a second time, as the published specification of Raft states it: which
-/// steps a node may take, given what has been sent so far, and how much of a leader's log has come.
-/// So what it refuses no order of arrival, loss or repetition explains.
+/// steps a node may take, given what has been sent so far, and how much of a leader's log has come
+/// and fits. It judges no answer by the one message that it answers, so that no order of arrival,
+/// loss or repetition is taken for a fault.
 ///
 /// One step here may be several of the specification's: all that one event has led to. Its actions
 /// are named where their guards stand. Two are ours: a pre-vote comes before a campaign, and a

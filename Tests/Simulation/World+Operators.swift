@@ -127,8 +127,8 @@ extension World {
     }
   }
 
-  /// It comes back under another address, and says so itself. What it knows of others' must be on
-  /// its disk by then, or it would have moved together with one of them. Who does not know yet that
+  /// It comes back under another address, and says so itself. Where it would lose the entry with
+  /// another's new address, there would be two of them that have moved. Who does not know yet that
   /// it is a member takes the address it was joined by for its operator's later word, until its next
   /// start.
   func move(_ host: Host, _ downTime: UInt64) {

@@ -181,6 +181,14 @@ package final class PeerTransport: Transport {
     link.snapshots?.close()
   }
 
+  package func greetAnew() {
+    for link in links {
+      link.backoff = PeerLink.firstBackoff
+      link.messages?.close()
+      link.snapshots?.close()
+    }
+  }
+
   package func discover(
     address: String, name: String,
     completion: @escaping (Result<PeerDescription, DiscoveryFailure>) -> Void

@@ -15,6 +15,8 @@ package protocol Transport: AnyObject {
   /// What this peer says cannot be: its connections are closed, and it is dialled again only after
   /// the longest wait.
   func hangUp(on peer: NodeID)
+  /// Our addresses are others than we have said: all connections are made anew, with a new hello.
+  func greetAnew()
   /// Dials an address to learn who is there; the answer comes within three seconds, exactly once.
   func discover(
     address: String, name: String,

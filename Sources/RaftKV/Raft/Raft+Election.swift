@@ -60,7 +60,7 @@ extension Raft {
     precondition(leader == .none || leader == peer, "two leaders in term \(currentTerm)")
     let isNews = leader != peer
     leader = peer
-    if peer == askedInVain { askedInVain = .none }
+    if !askedInVain.isEmpty { askedInVain.removeAll() }
     if role != .follower {
       CoverageMark.hit(role == .candidate ? .candidateFollows : .preCandidateFollows)
       become(.follower, in: currentTerm, at: now, into: &effects)

@@ -22,18 +22,18 @@ extension Raft {
     return true
   }
 
-  /// The voter that needs the least to take over: heard from lately, with room on its disk. Rather
-  /// not one that was asked in vain, for we hear it and the others may not: a leader that has to go
-  /// would hand over to it again and again, and each time the cluster has no leader for a while.
-  private func bestSuccessor(at now: Instant) -> NodeID? {
+  /// The voter that needs the least to take over: heard from lately, with room on its disk. Those
+  /// that were asked in vain come after the others, for we hear them and the rest may not: a leader
+  /// that has to go would hand over to the same one again and again, and each time the cluster has
+  /// no leader for a while. Once all were asked, it begins with the best again.
+  private mutating func bestSuccessor(at now: Instant) -> NodeID? {
     let candidates = leadership!.progress.filter {
       configuration.isVoter($0.id) && !$0.isFull && $0.isConnected
         && now - $0.lastContact <= parameters.electionTimeout
     }
-    return candidates.max {
-      let (one, other) = ($0.id == askedInVain ? 0 : 1, $1.id == askedInVain ? 0 : 1)
-      return (one, $0.matchIndex, $1.id) < (other, $1.matchIndex, $0.id)
-    }?.id
+    if candidates.allSatisfy({ askedInVain.contains($0.id) }) { askedInVain.removeAll() }
+    let unasked = candidates.filter { !askedInVain.contains($0.id) }
+    return unasked.max { ($0.matchIndex, $1.id) < ($1.matchIndex, $0.id) }?.id
   }
 
   /// A leader without room stays only for want of a successor, so it looks for one again. An
@@ -57,7 +57,7 @@ extension Raft {
     else { return }
     leadership!.transfer!.isTimeoutNowSent = true
     leadership!.isLeaseForfeited = true
-    askedInVain = transfer.target
+    askedInVain.append(transfer.target)
     send(.timeoutNow, to: transfer.target)
   }
 
@@ -72,6 +72,7 @@ extension Raft {
     }
     #endif
     CoverageMark.hit(.transferTooLate)
+    if !askedInVain.contains(transfer.target) { askedInVain.append(transfer.target) }
     leadership!.transfer = nil
     effects.notices.append(.transferAborted(to: transfer.target))
     // A leader that cannot write must not go on as if it could.

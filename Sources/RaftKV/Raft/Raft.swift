@@ -42,8 +42,8 @@ package struct Raft: ~Copyable {
   /// A leader has said that a committed configuration lacks us; we no longer campaign (D7).
   package internal(set) var removedBy: LogIndex?
   package internal(set) var storage = StorageHealth.healthy
-  /// Whom we last asked to take over, and have not heard lead since.
-  var askedInVain = NodeID.none
+  /// The nodes that we have asked to take over since we last followed a leader.
+  var askedInVain: [NodeID] = []
 
   // MARK: Elections
 

@@ -52,8 +52,7 @@ struct Administration {
 
   struct Update {
     var id: NodeID
-    var raftAddress: String
-    var httpAddress: String
+    var addresses: Addresses
     var phase = UpdatePhase.new
   }
 

@@ -13,7 +13,13 @@ extension Addresses {
 /// Addresses as a configuration entry has them.
 struct RecordedAddresses {
   var addresses: Addresses
-  var index: LogIndex
+  var entry: EntryID
+
+  /// Of two entries that a log has had, the one of the later term was appended later; so was, in
+  /// one term, the one of the higher index.
+  func isNewer(than other: RecordedAddresses) -> Bool {
+    (entry.term, entry.index) > (other.entry.term, other.entry.index)
+  }
 }
 
 /// What a member said of itself in its hello, for whoever leads to record: until a configuration
@@ -32,11 +38,10 @@ struct Advertisement {
     self.knownThrough = knownThrough
   }
 
-  /// Whether it still counts beside what is recorded now. An entry that took another one back says
-  /// nothing new.
-  mutating func outlives(_ record: RecordedAddresses) -> Bool {
-    let isNews = record.addresses != recorded.addresses && record.index > recorded.index
+  /// Whether it still counts beside what is recorded now. A rollback says nothing new.
+  mutating func stillCounts(beside record: RecordedAddresses) -> Bool {
+    let isNews = record.addresses != recorded.addresses && record.isNewer(than: recorded)
     recorded = record
-    return !isNews || record.addresses == said || record.index <= knownThrough
+    return !isNews || record.addresses == said || record.entry.index <= knownThrough
   }
 }

@@ -14,10 +14,17 @@ extension Replica {
     else { return }
     advertised[peer] = Advertisement(
       said: Addresses(raft: hello.raftAddress, http: hello.httpAddress),
-      recorded: RecordedAddresses(
-        addresses: Addresses(member), index: raft.configurations.currentIndex),
-      knownThrough: max(raft.commitIndex, commitMarks.newest))
+      recorded: recorded(member), knownThrough: max(raft.commitIndex, commitMarks.newest))
     noteAddresses(of: peer)
+  }
+
+  /// What the newest configuration entry has. An entry that is compacted is of the term of the base
+  /// at the latest.
+  private func recorded(_ member: Configuration.Member) -> RecordedAddresses {
+    let index = raft.configurations.currentIndex
+    let term = raft.outline.term(at: index) ?? raft.outline.base.term
+    return RecordedAddresses(
+      addresses: Addresses(member), entry: EntryID(index: index, term: term))
   }
 
   /// What we say of ourselves.
@@ -26,41 +33,48 @@ extension Replica {
   }
 
   /// An entry that changes our addresses while we run is an operator's word, by `/join`, and counts
-  /// more than our flags do, until the next start, or until it is taken back. One that was there
-  /// before we started, and that we only catch up on, does not: said to others, our old address
-  /// would be looked for there for as long as they are connected.
+  /// more than our flags do, until the next start, or until it is taken back. One that we catch up
+  /// on, because it was there before we heard of a leader, does not: it may be of before our start,
+  /// and others would look for us at our old address for as long as they stay connected.
   func noteOwnAddresses(isStart: Bool) {
-    guard let member = raft.configuration.member(raft.id) else { return }
-    let record = RecordedAddresses(
-      addresses: Addresses(member), index: raft.configurations.currentIndex)
-    let last = recordedAddresses
-    recordedAddresses = record
-    if let given = givenAddresses, record.index < given.index { givenAddresses = nil }
-    guard !isStart, last?.addresses != record.addresses, last?.index ?? .zero < record.index else {
+    guard let member = raft.configuration.member(raft.id) else {
+      givenAddresses = nil
+      recordedAddresses = nil
       return
     }
-    if last != nil, isHistory(record.index) { return CoverageMark.hit(.oldAddressesPassedOver) }
-    givenAddresses = record
+    let before = ownAddresses
+    let record = recorded(member)
+    let last = recordedAddresses
+    recordedAddresses = record
+    if let given = givenAddresses, given.isNewer(than: record) { givenAddresses = nil }
+    if !isStart, last?.addresses != record.addresses, last.map(record.isNewer(than:)) ?? true {
+      if last != nil, givenAddresses == nil, isHistory(record.entry) {
+        CoverageMark.hit(.oldAddressesPassedOver)
+      } else {
+        givenAddresses = record
+      }
+    }
+    // What we have said to those that we are connected with is not true any more.
+    if ownAddresses != before { transport.greetAnew() }
   }
 
   /// Whether an entry was in the log before we heard of any leader. A new leader does not know yet
   /// how much is committed, but then its term tells.
-  private func isHistory(_ index: LogIndex) -> Bool {
+  private func isHistory(_ entry: EntryID) -> Bool {
     guard let firstContact else { return false }
-    if index <= firstContact.commit { return true }
-    return raft.outline.term(at: index).map { $0 < firstContact.term } ?? false
+    return entry.term < firstContact.term
+      || entry.term == firstContact.term && entry.index <= firstContact.commit
   }
 
   func forgetOldAdvertisements() {
-    let index = raft.configurations.currentIndex
     for (peer, advertisement) in advertised {
       guard let member = raft.configuration.member(peer) else {
         advertised[peer] = nil
         continue
       }
       var advertisement = advertisement
-      let record = RecordedAddresses(addresses: Addresses(member), index: index)
-      let counts = advertisement.outlives(record) || isHistory(index)
+      let record = recorded(member)
+      let counts = advertisement.stillCounts(beside: record) || isHistory(record.entry)
       if !counts { CoverageMark.hit(.advertisementOutdated) }
       advertised[peer] = counts ? advertisement : nil
     }
@@ -83,25 +97,34 @@ extension Replica {
 
   private static var movePause: Interval { .seconds(2) }
 
+  /// What a member says of itself, where that is not what is recorded.
+  private func news(of peer: NodeID) -> Addresses? {
+    let said = peer == raft.id ? ownAddresses : advertised[peer]?.said
+    guard let said, let member = raft.configuration.member(peer), Addresses(member) != said else {
+      return nil
+    }
+    return said
+  }
+
   private func noteAddresses(of peer: NodeID) {
-    let isOurs = peer == raft.id
-    let said = isOurs ? ownAddresses : advertised[peer]?.said
-    guard raft.role == .leader, let said, let member = raft.configuration.member(peer),
-      Addresses(member) != said,
+    guard raft.role == .leader, let news = news(of: peer),
       administration.waiting.count < settings.maximumQueuedChanges
     else { return }
     administration.waiting.append(
       .update(
         Administration.Update(
-          id: peer, raftAddress: said.raft, httpAddress: said.http,
+          id: peer, addresses: news,
           // Nobody needs to dial us to find us here.
-          phase: isOurs ? .confirmed : .new)))
+          phase: peer == raft.id ? .confirmed : .new)))
   }
 
-  /// The new address is dialled first: only where the same incarnation answers is it recorded.
+  /// The new address is dialled first: only where the same incarnation answers is it recorded. It
+  /// may have become old while it waited for its turn, or for the change before it.
   func step(_ update: Administration.Update) {
     var update = update
-    guard let member = raft.configuration.member(update.id) else {
+    guard let member = raft.configuration.member(update.id),
+      news(of: update.id) == update.addresses
+    else {
       administration.current = nil
       return
     }
@@ -109,13 +132,13 @@ extension Replica {
     case .discovering: return
     case .confirmed:
       let change = Raft.Change.update(
-        update.id, raftAddress: update.raftAddress, httpAddress: update.httpAddress)
+        update.id, raftAddress: update.addresses.raft, httpAddress: update.addresses.http)
       if (try? append(change)) != false { administration.current = nil }
     case .new:
       update.phase = .discovering
       administration.current = .update(update)
       let attempt = administration.attempt
-      transport.discover(address: update.raftAddress, name: member.name) { [self] result in
+      transport.discover(address: update.addresses.raft, name: member.name) { [self] result in
         guard administration.attempt == attempt, case .update(var update)? = administration.current
         else { return }
         now = clock()

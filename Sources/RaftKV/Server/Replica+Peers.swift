@@ -264,8 +264,9 @@ extension Replica: TransportDelegate {
     Failpoint.pass(.before, .configurationChange)
     defer { Failpoint.pass(.after, .configurationChange) }
     #endif
-    let isStart = seenConfiguration == nil
-    seenConfiguration = raft.configurations.currentIndex
+    let isStart = !hasSeenAnyConfiguration
+    hasSeenAnyConfiguration = true
+    hasSeenConfiguration = true
     if raft.configuration.contains(raft.id) { hasBeenMember = true }
     noteOwnAddresses(isStart: isStart)
     forgetOldAdvertisements()

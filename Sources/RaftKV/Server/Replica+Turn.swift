@@ -223,10 +223,11 @@ extension Replica {
     }
     if raft.role == .leader, seenRole != .leader || raft.currentTerm != seenTerm {
       metrics.forgetHeartbeats()
+      firstContact = firstContact ?? (raft.currentTerm, raft.commitIndex)
       noteAllAddresses()
     }
     if isSettled { leaderlessSince = nil } else if leaderlessSince == nil { leaderlessSince = now }
-    if raft.configurations.currentIndex != seenConfiguration { didChangeConfiguration() }
+    if !hasSeenConfiguration { didChangeConfiguration() }
     seenRole = raft.role
     seenTerm = raft.currentTerm
   }
@@ -299,6 +300,7 @@ extension Replica {
       }
     case .steppedDown(let term, let reason): log.info("stepped down in term \(term): \(reason)")
     case .configurationChanged(let index):
+      hasSeenConfiguration = false
       let members = raft.configuration.members.map { "\($0.name) (\($0.role))" }
       log.info("configuration of \(index): \(members.joined(separator: ", "))")
     case .wasRemoved(let index):

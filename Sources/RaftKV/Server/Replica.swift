@@ -63,7 +63,9 @@ package final class Replica<D: Disk, T: Transport, Replies: ReplySink> {
   /// As it was when last looked at, to notice what changed.
   var seenRole = Role.follower
   var seenTerm = Term.zero
-  var seenConfiguration: LogIndex?
+  /// False at the start, and after every change.
+  var hasSeenConfiguration = false
+  var hasSeenAnyConfiguration = false
   var hasBeenMember = false
 
   // MARK: Peers
@@ -73,13 +75,13 @@ package final class Replica<D: Disk, T: Transport, Replies: ReplySink> {
   var hasSentEntries = false
   /// Messages that wait for entries to be read from disk, by peer, in order.
   var deferred: [NodeID: Deque<Envelope>] = [:]
-  /// What connected members say of themselves. Looked up, never walked.
+  /// What members said of themselves when they last connected. Their order never matters.
   var advertised: [NodeID: Advertisement] = [:]
   /// What a configuration entry has said of us since our start; it counts more than our flags.
   var givenAddresses: RecordedAddresses?
   /// Our addresses in the configuration last looked at.
   var recordedAddresses: RecordedAddresses?
-  /// The first leader that we heard, and how far its log was committed.
+  /// The first leader since our start, be it ourselves, and how far its log was committed then.
   var firstContact: (term: Term, commit: LogIndex)?
   /// When somebody last failed to take the leadership over.
   var transferFailed: Instant?

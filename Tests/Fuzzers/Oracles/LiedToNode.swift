@@ -11,6 +11,7 @@ final class LiedToNode {
     func queuedBytes(_ peer: NodeID) -> Int { 0 }
     func probe(_ peer: NodeID) {}
     func hangUp(on peer: NodeID) {}
+    func greetAnew() {}
     func discover(
       address: String, name: String,
       completion: @escaping (Result<PeerDescription, DiscoveryFailure>) -> Void
