@@ -181,4 +181,15 @@ struct ContradictionTests {
     }
     #expect(counts.allSatisfy { $0 })
   }
+
+  @Test("a vote that was not asked for: our own is not durable yet")
+  func unaskedVote() {
+    var raft = follower(terms: [4], commit: 0)
+    var effects = Effects()
+    raft.receive(envelope(2, 5, .timeoutNow), at: .zero, into: &effects)
+    #expect(raft.role == .candidate && !raft.isHardStateDurable)
+    let vote = Message.voteReply(VoteReply(phase: .vote, granted: true))
+    #expect(claim(&raft, 2, 6, vote) == .unaskedVote(Term(6)))
+    #expect(claim(&raft, 3, 6, vote) == .unaskedVote(Term(6)))
+  }
 }

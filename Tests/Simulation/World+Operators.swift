@@ -32,9 +32,10 @@ extension World {
     return configurations
   }
 
-  /// Whether the data of this host may go: without it, and without what is lost already, every
+  /// Whether the data of this host may go, and another node come in its place: without it, and without what is lost already, every
   /// configuration still has a majority whose disks are sound.
   func mayLose(_ host: Host) -> Bool {
+    guard areAddressesCommitted else { return false }
     let sound = hosts.filter { $0 !== host && !$0.isLost }.map(\.promise.node)
     return configurationsInForce.allSatisfy { Self.isMajority(sound, of: $0) }
   }
@@ -116,14 +117,23 @@ extension World {
   /// learned from its owner's call alone: two owners who both moved call each other in vain, and if
   /// they need one another for a majority nobody can help but an operator. So that is not done to
   /// them.
-  private func isOnlyMover(_ host: Host) -> Bool {
+  private func isOnlyMover(_ host: Host, knowing known: Configuration) -> Bool {
     configurationsInForce.allSatisfy { configuration in
       hosts.allSatisfy { other in
         guard other !== host, let member = configuration.member(other.promise.node) else {
           return true
         }
-        return member.raftAddress == other.raftAddress
+        return member.raftAddress == other.raftAddress && known.contains(member.id)
       }
+    }
+  }
+
+  /// Whether what is committed has the address of every member. Who has moved and is not found yet
+  /// would not know whoever comes in the place of another one now, and could not call it.
+  private var areAddressesCommitted: Bool {
+    hosts.allSatisfy { host in
+      let member = checker.configuration.member(host.promise.node)
+      return member == nil || member?.raftAddress == host.raftAddress
     }
   }
 
@@ -135,7 +145,8 @@ extension World {
     guard let replica = host.process?.replica,
       let member = replica.raft.configuration.member(replica.raft.id),
       member.memberSince <= replica.raft.persistedIndex,
-      replica.raft.configurations.currentIndex <= replica.raft.persistedIndex, isOnlyMover(host)
+      replica.raft.configurations.currentIndex <= replica.raft.persistedIndex,
+      isOnlyMover(host, knowing: replica.raft.configuration)
     else { return }
     marks.hit(.memberMoved)
     kill(host, losingPower: false)

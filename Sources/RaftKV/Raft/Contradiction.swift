@@ -14,6 +14,8 @@ package struct Contradiction: Equatable, Sendable {
     case impossibleSnapshot(EntryID)
     /// It has entries of ours that we never had.
     case matchBeyondLog(LogIndex)
+    /// It votes for us in a term in which we have asked nobody yet.
+    case unaskedVote(Term)
   }
   package var sender: NodeID
   package var claim: Claim
@@ -26,6 +28,7 @@ extension Contradiction.Claim: CustomStringConvertible {
     case .lacksCommitted(let entry):
       "it claims to lead without the entries that are committed here, up to \(entry)"
     case .impossibleSnapshot(let entry): "it sends a snapshot of \(entry), which cannot be"
+    case .unaskedVote(let term): "it votes for us in term \(term), and was not asked"
     case .matchBeyondLog(let index): "it claims to have our entry \(index), which we never had"
     }
   }
@@ -47,7 +50,13 @@ extension Raft {
         index > lastIndex, configuration.contains(envelope.from)
       else { return nil }
       return .matchBeyondLog(index)
-    case .voteRequest, .voteReply, .heartbeatReply, .timeoutNow, .snapshotReply, .removed,
+    case .voteReply(let reply):
+      // Nobody is asked before our own vote is durable (A1).
+      guard role == .candidate, envelope.term == currentTerm, reply.phase == .vote,
+        !isHardStateDurable
+      else { return nil }
+      return .unaskedVote(currentTerm)
+    case .voteRequest, .heartbeatReply, .timeoutNow, .snapshotReply, .removed,
       .diverged:
       return nil
     }

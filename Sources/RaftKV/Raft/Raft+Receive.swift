@@ -18,6 +18,9 @@ extension Raft {
       receive(request, from: envelope.from, term: envelope.term, at: now, into: &effects)
       return
     case .voteReply(let reply):
+      if let claim = contradiction(in: envelope) {
+        return effects.contradictions.append(Contradiction(sender: envelope.from, claim: claim))
+      }
       receive(reply, from: envelope.from, term: envelope.term, at: now, into: &effects)
       return
     default: break

@@ -27,6 +27,8 @@ package final class HTTPServer<Handler: RequestHandler>: ReplySink {
 
   /// Deadlines are a second and more: looking twice a second is exact enough, and costs nothing.
   private static var sweepInterval: Interval { .milliseconds(500) }
+  /// A sweep that comes later than this shows that the loop stood still.
+  private static var longestLateness: Interval { .seconds(2) }
 
   private let loop: EventLoop
   private let handler: Handler
@@ -39,6 +41,7 @@ package final class HTTPServer<Handler: RequestHandler>: ReplySink {
   private let maximumBuffered: Int
   private var listeners: [Listener] = []
   private let timer: Timer
+  private var sweepDue: Instant
   let metrics: RequestMetrics
   private let scratch: RequestScratch
 
@@ -69,8 +72,9 @@ package final class HTTPServer<Handler: RequestHandler>: ReplySink {
     self.metrics = metrics
     scratch = RequestScratch(metrics: metrics)
     timer = Timer(loop)
+    sweepDue = loop.now + Self.sweepInterval
     timer.didFire = { [unowned self] in sweep() }
-    timer.arm(at: loop.now + Self.sweepInterval)
+    timer.arm(at: sweepDue)
   }
 
   package func listen(atAll addresses: [SocketAddress]) throws(LoopError) {
@@ -271,6 +275,12 @@ package final class HTTPServer<Handler: RequestHandler>: ReplySink {
 
   private func sweep() {
     let now = loop.now
+    let isLate = now - sweepDue > Self.longestLateness
+    sweepDue = now + Self.sweepInterval
+    defer { timer.arm(at: sweepDue) }
+    // We stood still, and not our clients: what they have sent and taken meanwhile is looked at
+    // first (H1).
+    guard !isLate else { return forgiveStall(at: now) }
     for case let client? in clients where client.stream.isOpen {
       if client.session.deadline <= now {
         client.session.deadlinePassed(at: now)
@@ -283,7 +293,10 @@ package final class HTTPServer<Handler: RequestHandler>: ReplySink {
         client.stream.close()
       }
     }
-    timer.arm(at: now + Self.sweepInterval)
+  }
+
+  private func forgiveStall(at now: Instant) {
+    for case let client? in clients { client.stalled = (client.stream.unsentBytes, now) }
   }
 
   package func close() {
