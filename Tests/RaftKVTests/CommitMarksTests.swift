@@ -7,14 +7,16 @@ struct CommitMarksTests {
   @Test("a node has caught up when it has applied what the first leader it heard had committed")
   func catchUp() {
     var marks = CommitMarks()
-    marks.didApply(LogIndex(5))
+    marks.didApply(LogIndex(5), at: at(0))
     #expect(!marks.hasCaughtUp, "no leader has been heard")
     marks.note(LogIndex(10), at: at(0))
     marks.note(LogIndex(99), at: at(1))
-    marks.didApply(LogIndex(9))
+    marks.didApply(LogIndex(9), at: at(2))
     #expect(!marks.hasCaughtUp)
-    marks.didApply(LogIndex(10))
-    #expect(marks.hasCaughtUp && marks.required == LogIndex(10) && marks.newest == LogIndex(99))
+    marks.didApply(LogIndex(10), at: at(3))
+    marks.didApply(LogIndex(11), at: at(4))
+    #expect(marks.caughtUpAt == at(3))
+    #expect(marks.required == LogIndex(10) && marks.newest == LogIndex(99))
   }
 
   @Test("what is required was committed one to two intervals ago")

@@ -52,7 +52,7 @@ extension Raft {
       return .matchBeyondLog(index)
     case .voteReply(let reply):
       // Nobody is asked before our own vote is durable (A1).
-      guard role == .candidate, envelope.term == currentTerm, reply.phase == .vote,
+      guard role == .candidate, envelope.term == currentTerm, reply.phase == .vote, reply.granted,
         !isHardStateDurable
       else { return nil }
       return .unaskedVote(currentTerm)

@@ -33,9 +33,9 @@ extension Replica {
   }
 
   /// An entry that changes our addresses while we run is an operator's word, by `/join`, and counts
-  /// more than our flags do, until the next start, or until it is taken back. One that we catch up
-  /// on, because it was there before we heard of a leader, does not: it may be of before our start,
-  /// and others would look for us at our old address for as long as they stay connected.
+  /// more than our flags do, until the next start, or until it is taken back. What we catch up on
+  /// does not: it may be of before our start, and others would look for us at our old address for
+  /// as long as they stay connected.
   func noteOwnAddresses(isStart: Bool) {
     guard let member = raft.configuration.member(raft.id) else {
       givenAddresses = nil
@@ -48,7 +48,7 @@ extension Replica {
     recordedAddresses = record
     if let given = givenAddresses, given.isNewer(than: record) { givenAddresses = nil }
     if !isStart, last?.addresses != record.addresses, last.map(record.isNewer(than:)) ?? true {
-      if last != nil, givenAddresses == nil, isHistory(record.entry) {
+      if last != nil, givenAddresses == nil, isCatchingUp {
         CoverageMark.hit(.oldAddressesPassedOver)
       } else {
         givenAddresses = record
@@ -58,12 +58,11 @@ extension Replica {
     if ownAddresses != before { transport.greetAnew() }
   }
 
-  /// Whether an entry was in the log before we heard of any leader. A new leader does not know yet
-  /// how much is committed, but then its term tells.
-  private func isHistory(_ entry: EntryID) -> Bool {
-    guard let firstContact else { return false }
-    return entry.term < firstContact.term
-      || entry.term == firstContact.term && entry.index <= firstContact.commit
+  /// Whether what comes may have been in the log for long. What its leader had not committed yet
+  /// when we caught up comes soon after.
+  private var isCatchingUp: Bool {
+    guard raft.role != .leader else { return false }
+    return commitMarks.caughtUpAt.map { now - $0 < settings.parameters.electionTimeout * 2 } ?? true
   }
 
   func forgetOldAdvertisements() {
@@ -74,7 +73,7 @@ extension Replica {
       }
       var advertisement = advertisement
       let record = recorded(member)
-      let counts = advertisement.stillCounts(beside: record) || isHistory(record.entry)
+      let counts = advertisement.stillCounts(beside: record) || isCatchingUp
       if !counts { CoverageMark.hit(.advertisementOutdated) }
       advertised[peer] = counts ? advertisement : nil
     }

@@ -46,15 +46,10 @@ extension Replica {
 
   /// A leader said how far the log is committed, more than we may have of it.
   func noteLeaderCommit(_ envelope: Envelope) {
-    guard envelope.from == raft.leader, envelope.term == raft.currentTerm else { return }
-    switch envelope.message {
-    case .append(let request):
-      firstContact = firstContact ?? (envelope.term, request.leaderCommit)
-      commitMarks.note(request.leaderCommit, at: now)
-    case .snapshotChunk(let chunk):
-      firstContact = firstContact ?? (envelope.term, chunk.lastEntry.index)
-    default: return
-    }
+    guard case .append(let request) = envelope.message, envelope.from == raft.leader,
+      envelope.term == raft.currentTerm
+    else { return }
+    commitMarks.note(request.leaderCommit, at: now)
   }
 
   /// The end of a turn.
@@ -63,7 +58,7 @@ extension Replica {
       commitMarks.note(raft.commitIndex, at: now)
     }
     commitMarks.advance(to: now, every: settings.parameters.electionTimeout)
-    commitMarks.didApply(appliedIndex)
+    commitMarks.didApply(appliedIndex, at: now)
   }
 }
 
@@ -75,8 +70,9 @@ struct CommitMarks {
   private var next = LogIndex.zero
   private(set) var newest = LogIndex.zero
   private var nextSince: Instant?
-  /// What was committed when a leader was first heard is applied.
-  private(set) var hasCaughtUp = false
+  /// When what was committed when a leader was first heard was applied.
+  private(set) var caughtUpAt: Instant?
+  var hasCaughtUp: Bool { caughtUpAt != nil }
 
   mutating func note(_ commit: LogIndex, at now: Instant) {
     newest = max(newest, commit)
@@ -94,8 +90,8 @@ struct CommitMarks {
     nextSince = now
   }
 
-  mutating func didApply(_ index: LogIndex) {
-    if !hasCaughtUp, nextSince != nil, index >= required { hasCaughtUp = true }
+  mutating func didApply(_ index: LogIndex, at now: Instant) {
+    if !hasCaughtUp, nextSince != nil, index >= required { caughtUpAt = now }
   }
 }
 

@@ -223,7 +223,6 @@ extension Replica {
     }
     if raft.role == .leader, seenRole != .leader || raft.currentTerm != seenTerm {
       metrics.forgetHeartbeats()
-      firstContact = firstContact ?? (raft.currentTerm, raft.commitIndex)
       noteAllAddresses()
     }
     if isSettled { leaderlessSince = nil } else if leaderlessSince == nil { leaderlessSince = now }

@@ -81,8 +81,6 @@ package final class Replica<D: Disk, T: Transport, Replies: ReplySink> {
   var givenAddresses: RecordedAddresses?
   /// Our addresses in the configuration last looked at.
   var recordedAddresses: RecordedAddresses?
-  /// The first leader since our start, be it ourselves, and how far its log was committed then.
-  var firstContact: (term: Term, commit: LogIndex)?
   /// When somebody last failed to take the leadership over.
   var transferFailed: Instant?
   var divergence = DivergenceWatch()
