@@ -329,6 +329,11 @@ struct ReplicaTests {
     hearConfiguration(bench, isCommitted: true) { $0.members[0].raftAddress = "before:1" }
     #expect(bench.node.raft.configuration.member(NodeID(1))?.raftAddress == "before:1")
     #expect(bench.node.localIdentity.raftAddress == "flags:1")
+    // It was even removed meanwhile, and joined again.
+    var member: Configuration.Member?
+    hearConfiguration(bench, isCommitted: true) { member = $0.members.removeFirst() }
+    hearConfiguration(bench, isCommitted: true) { $0.members.insert(member!, at: 0) }
+    #expect(bench.node.localIdentity.raftAddress == "flags:1")
     #expect(bench.wire.greetings == 0)
     bench.pass(.seconds(2))
     hearConfiguration(bench) { $0.members[0].raftAddress = "given:1" }

@@ -33,11 +33,13 @@ extension Replica {
   }
 
   /// An entry that changes our addresses while we run is an operator's word, by `/join`, and counts
-  /// more than our flags do, until the next start, or until it is taken back. What we catch up on
-  /// does not: it may be of before our start, and others would look for us at our old address for
-  /// as long as they stay connected.
+  /// more than our flags do, until the next start, or until it is taken back. What a member catches
+  /// up on after its start does not: it may be of before that, and others would look for us at our
+  /// old address for as long as they stay connected.
   func noteOwnAddresses(isStart: Bool) {
-    guard let member = raft.configuration.member(raft.id) else {
+    let member = raft.configuration.member(raft.id)
+    if isStart { startedAsMember = member != nil }
+    guard let member else {
       givenAddresses = nil
       recordedAddresses = nil
       return
@@ -48,7 +50,7 @@ extension Replica {
     recordedAddresses = record
     if let given = givenAddresses, given.isNewer(than: record) { givenAddresses = nil }
     if !isStart, last?.addresses != record.addresses, last.map(record.isNewer(than:)) ?? true {
-      if last != nil, givenAddresses == nil, isCatchingUp {
+      if startedAsMember, isCatchingUp {
         CoverageMark.hit(.oldAddressesPassedOver)
       } else {
         givenAddresses = record

@@ -79,6 +79,7 @@ package final class Replica<D: Disk, T: Transport, Replies: ReplySink> {
   var advertised: [NodeID: Advertisement] = [:]
   /// What a configuration entry has said of us since our start; it counts more than our flags.
   var givenAddresses: RecordedAddresses?
+  var startedAsMember = false
   /// Our addresses in the configuration last looked at.
   var recordedAddresses: RecordedAddresses?
   /// When somebody last failed to take the leadership over.
