@@ -153,10 +153,10 @@ struct LogRecoveryTests {
     #expect(isCorrupt(refusal(disk)))
   }
 
-  @Test("a damaged segment header is refused")
-  func damagedSegmentHeader() throws {
+  @Test("a damaged segment header is refused as damaged, be it in the magic", arguments: [3, 30])
+  func damagedSegmentHeader(byte: Int) throws {
     let disk = try disk()
-    disk.flipBit(0, at: 30, in: Self.first)
+    disk.flipBit(0, at: byte, in: Self.first)
     #expect(isCorrupt(refusal(disk)))
   }
 

@@ -332,13 +332,14 @@ struct ReplicaTests {
     // It was even removed meanwhile, and joined again.
     var member: Configuration.Member?
     hearConfiguration(bench, isCommitted: true) { member = $0.members.removeFirst() }
+    member?.memberSince = LogIndex(9)
     hearConfiguration(bench, isCommitted: true) { $0.members.insert(member!, at: 0) }
     #expect(bench.node.localIdentity.raftAddress == "flags:1")
-    #expect(bench.wire.greetings == 0)
+    #expect(bench.wire.greetings == 1, "an earlier member is not believed")
     bench.pass(.seconds(2))
     hearConfiguration(bench) { $0.members[0].raftAddress = "given:1" }
     #expect(bench.node.localIdentity.raftAddress == "given:1")
-    #expect(bench.wire.greetings == 1, "its peers have heard something else")
+    #expect(bench.wire.greetings == 2, "its peers have heard something else")
     // Another leader takes that back.
     let previous = bench.node.raft.outline.lastEntry.index.previous
     let header = EntryHeader(term: Term(3), kind: .noop, size: 0)
@@ -352,7 +353,7 @@ struct ReplicaTests {
     bench.hear(.append(request), from: 3, term: Term(3), payload: records)
     #expect(bench.node.raft.configuration.member(NodeID(1))?.raftAddress == "before:1")
     #expect(bench.node.localIdentity.raftAddress == "flags:1")
-    #expect(bench.wire.greetings == 2)
+    #expect(bench.wire.greetings == 3)
   }
 
   @Test("a configuration in another's place, of the same index, is noticed")

@@ -160,7 +160,10 @@ extension World {
         fail(.convergence, "\(host.name) takes its disk to be \(process.replica.raft.storage)")
       }
       for other in hosts where !knows(configuration, moveOf: other) {
-        fail(.convergence, "\(host.name) does not know that \(other.name) moved")
+        fail(
+          .convergence,
+          "\(host.name) does not know that \(other.name) moved to \(other.raftAddress): it says "
+            + "\(other.process?.replica.localIdentity.raftAddress ?? "nothing")")
       }
     }
   }

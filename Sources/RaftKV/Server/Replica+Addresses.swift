@@ -42,6 +42,7 @@ extension Replica {
     guard let member else {
       givenAddresses = nil
       recordedAddresses = nil
+      knownMembership = .zero
       return
     }
     let before = ownAddresses
@@ -56,8 +57,13 @@ extension Replica {
         givenAddresses = record
       }
     }
-    // What we have said to those that we are connected with is not true any more.
-    if ownAddresses != before { transport.greetAnew() }
+    // What we have said to those that we are connected with is not true any more; or it was not
+    // heeded, because we said it as another member than we are.
+    let isUnheard = !isStart && knownMembership != member.memberSince
+    knownMembership = member.memberSince
+    if ownAddresses != before || isUnheard && ownAddresses != record.addresses {
+      transport.greetAnew()
+    }
   }
 
   /// Whether what comes may have been in the log for long. What its leader had not committed yet

@@ -80,6 +80,8 @@ package final class Replica<D: Disk, T: Transport, Replies: ReplySink> {
   /// What a configuration entry has said of us since our start; it counts more than our flags.
   var givenAddresses: RecordedAddresses?
   var startedAsMember = false
+  /// The `memberSince` that we say in a hello.
+  var knownMembership = LogIndex.zero
   /// Our addresses in the configuration last looked at.
   var recordedAddresses: RecordedAddresses?
   /// When somebody last failed to take the leadership over.

@@ -464,7 +464,8 @@ struct LogRecovery<D: Disk> {
 extension CheckedSector.Fault {
   func recoveryError(_ name: String) -> RecoveryError {
     switch self {
-    case .foreign: .foreign("\(name) is not a file of raftkvd")
+    // What is under the magic is sound, so we wrote it: another program's file is told by that.
+    case .foreign: .corrupt("\(name) does not begin as it was written")
     case .damaged: .corrupt("\(name) is not what was written")
     case .newer(let version): .newerFormat("\(name) has format version \(version)")
     }
