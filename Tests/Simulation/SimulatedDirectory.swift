@@ -2,9 +2,13 @@ import RaftKV
 
 /// The names of a simulated disk: as the page cache has them, and as the platters do.
 struct SimulatedDirectory {
-  struct Entry {
+  struct Entry: Equatable {
     var name: String
     var file: SimulatedFile
+
+    static func == (left: Entry, right: Entry) -> Bool {
+      left.file === right.file && left.name == right.name
+    }
   }
 
   private enum Change {

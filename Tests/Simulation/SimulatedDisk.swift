@@ -77,13 +77,21 @@ package final class SimulatedDisk: Disk {
   package func crash(losingPower: Bool = true) {
     for operation in pending { interrupt(operation.operation) }
     pending.removeAll()
-    if losingPower {
-      directory.crash(&random)
-      for entry in directory.entries { entry.file.crash(&random) }
-    }
+    if losingPower { losePower() }
     handles.removeAll()
     accessesUntilCrash = nil
     hasCrashed = false
+  }
+
+  /// A name that was not synced may be there all the same, and then stays.
+  private func losePower() {
+    let known = directory.durable
+    let sound = directory.entries.filter { $0.file.isDurable }
+    directory.crash(&random)
+    for entry in directory.entries { entry.file.crash(&random) }
+    for entry in directory.durable where sound.contains(entry) && !known.contains(entry) {
+      didName(entry)
+    }
   }
 
   /// What an operation that was under way may have done.
@@ -375,10 +383,7 @@ package final class SimulatedDisk: Disk {
     try check(.syncDirectory, "")
     let known = directory.durable
     guard directory.sync() else { return }
-    for entry in directory.durable
-    where !known.contains(where: { $0.file === entry.file && $0.name == entry.name }) {
-      didName(entry)
-    }
+    for entry in directory.durable where !known.contains(entry) { didName(entry) }
   }
 
   private func didName(_ entry: SimulatedDirectory.Entry) {

@@ -414,6 +414,9 @@ extension World {
     guard let chain = promise.chain, failure == nil else { return }
     let index = promise.persisted.index
     if index <= replica.raft.outline.base.index { return }
+    // Terms never fall along a log: an entry that cannot stand behind the snapshot which came was
+    // never committed, and goes with the log that the snapshot replaces (F5).
+    if promise.persisted.term < replica.raft.outline.base.term { return }
     if process.mirror.item(at: index)?.chain != chain {
       fail(
         .durability,
