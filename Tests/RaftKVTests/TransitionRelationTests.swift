@@ -58,6 +58,12 @@ struct TransitionRelationTests {
       return relation.step(from: old, to: new, facts(id))
     }
 
+    /// Takes over a log that is on its disk at once.
+    mutating func store(_ id: NodeID, _ log: [UInt64]) {
+      _ = step(id, log: log) { _ in }
+      persisted[id] = UInt64(log.count)
+    }
+
     mutating func send(
       _ message: Message, from: NodeID, to: NodeID, term: UInt64
     ) -> String? {
@@ -235,8 +241,7 @@ struct TransitionRelationTests {
     #expect(paper.append(through: 2, from: one, to: two) == nil)
     #expect(paper.acknowledge(two, 2, to: one) != nil, "it is not on its disk")
     paper = .withLeader()
-    paper.persisted = [one: 1, two: 2, three: 1]
-    _ = paper.step(two, log: [1, 2]) { _ in }
+    paper.store(two, [1, 2])
     #expect(paper.append(through: 2, from: one, to: two) == nil)
     #expect(paper.acknowledge(two, 2, to: one) == nil)
     #expect(paper.commit(one, 2) != nil, "it is not on the leader's disk, and on one other alone")
@@ -265,20 +270,17 @@ struct TransitionRelationTests {
     #expect(paper.append(through: 1, from: one, to: two) == nil)
     #expect(paper.acknowledge(two, 3, to: one) != nil, "the end of its own log")
     paper = .withLeader()
-    paper.persisted = [one: 2, two: 2, three: 1]
-    _ = paper.step(two, log: [1, 2]) { _ in }
+    paper.store(two, [1, 2])
     paper.isLost = true
     #expect(paper.append(through: 2, from: one, to: two) == nil)
     #expect(paper.acknowledge(two, 2, to: one) != nil, "what would have vouched for it was lost")
     paper = .withLeader()
-    paper.persisted = [one: 2, two: 2, three: 1]
-    _ = paper.step(two, log: [1, 2]) { _ in }
+    paper.store(two, [1, 2])
     #expect(paper.append(through: 2, from: one, to: two) == nil)
     paper.relation.didStart(two)
     #expect(paper.acknowledge(two, 2, to: one) != nil, "nothing has come since it started")
     paper = .withLeader()
-    paper.persisted = [one: 3, two: 3, three: 1]
-    _ = paper.step(two, log: [1, 1, 1]) { _ in }
+    paper.store(two, [1, 1, 1])
     let misfit = AppendRequest(
       previous: EntryID(index: LogIndex(2), term: Term(2)), leaderCommit: .zero, round: 0, count: 1)
     #expect(paper.send(.append(misfit), from: one, to: two, term: 2) == nil)

@@ -242,9 +242,7 @@ extension World {
     let last = network.newestChunks[packet.target].last?.chunk
     if chunk.offset == 0 {
       network.newestChunks[packet.target] = [packet]
-    } else if chunk.lastEntry == last?.lastEntry,
-      chunk.offset == last.map({ $0.offset + UInt64($0.size) })
-    {
+    } else if chunk.lastEntry == last?.lastEntry, chunk.offset == last?.end {
       network.newestChunks[packet.target].append(packet)
     }
   }

@@ -32,8 +32,8 @@ extension World {
     return configurations
   }
 
-  /// Whether the data of this host may go, and another node come in its place: without it, and without what is lost already, every
-  /// configuration still has a majority whose disks are sound.
+  /// Whether the data of this host may go, and another node come in its place: without it, and
+  /// without what is lost already, every configuration still has a majority whose disks are sound.
   func mayLose(_ host: Host) -> Bool {
     guard areAddressesCommitted else { return false }
     let sound = hosts.filter { $0 !== host && !$0.isLost }.map(\.promise.node)
@@ -120,10 +120,8 @@ extension World {
   private func isOnlyMover(_ host: Host, knowing known: Configuration) -> Bool {
     configurationsInForce.allSatisfy { configuration in
       hosts.allSatisfy { other in
-        guard other !== host, let member = configuration.member(other.promise.node) else {
-          return true
-        }
-        return member.raftAddress == other.raftAddress && known.contains(member.id)
+        guard other !== host, configuration.contains(other.promise.node) else { return true }
+        return knows(configuration, moveOf: other) && known.contains(other.promise.node)
       }
     }
   }
@@ -132,8 +130,8 @@ extension World {
   /// would not know whoever comes in the place of another one now, and could not call it.
   private var areAddressesCommitted: Bool {
     hosts.allSatisfy { host in
-      let member = checker.configuration.member(host.promise.node)
-      return member == nil || member?.raftAddress == host.raftAddress
+      !checker.configuration.contains(host.promise.node)
+        || knows(checker.configuration, moveOf: host)
     }
   }
 

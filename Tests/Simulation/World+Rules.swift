@@ -176,7 +176,7 @@ extension World {
     }
   }
 
-  private func knows(_ configuration: Configuration, moveOf host: Host) -> Bool {
+  func knows(_ configuration: Configuration, moveOf host: Host) -> Bool {
     configuration.member(host.promise.node)?.raftAddress == host.raftAddress
   }
 }

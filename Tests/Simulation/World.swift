@@ -227,7 +227,7 @@ package final class World {
     transitions.didReceive(envelope) {
       $0.index < outline.base.index || outline.contains($0)
     }
-    guard case .snapshotChunk(let chunk) = envelope.message, chunk.isLast else { return }
+    guard packet.chunk?.isLast == true else { return }
     didHappen(.snapshotReceived, at: packet.target, to: packet.source)
   }
 

@@ -175,18 +175,18 @@ package final class PeerTransport: Transport {
 
   package func hangUp(on peer: NodeID) {
     guard let link = link(to: peer) else { return }
-    link.backoff = PeerLink.longestBackoff
-    // The delegate hears of it from the streams' close callbacks.
-    link.messages?.close()
-    link.snapshots?.close()
+    close(link, backoff: PeerLink.longestBackoff)
   }
 
   package func greetAnew() {
-    for link in links {
-      link.backoff = PeerLink.firstBackoff
-      link.messages?.close()
-      link.snapshots?.close()
-    }
+    for link in links { close(link, backoff: PeerLink.firstBackoff) }
+  }
+
+  private func close(_ link: PeerLink, backoff: Interval) {
+    link.backoff = backoff
+    // The delegate hears of it from the streams' close callbacks.
+    link.messages?.close()
+    link.snapshots?.close()
   }
 
   package func discover(

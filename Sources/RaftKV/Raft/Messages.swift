@@ -159,7 +159,9 @@ package struct SnapshotChunk: Equatable, Sendable {
   /// The file's whole size.
   package var total: UInt64
   package var round: UInt64
-  package var isLast: Bool { offset + UInt64(size) == total }
+  /// The offset of the next one.
+  package var end: UInt64 { offset + UInt64(size) }
+  package var isLast: Bool { end == total }
 
   package init(lastEntry: EntryID, offset: UInt64, size: UInt32, total: UInt64, round: UInt64) {
     self.lastEntry = lastEntry

@@ -18,9 +18,7 @@ extension Raft {
       receive(request, from: envelope.from, term: envelope.term, at: now, into: &effects)
       return
     case .voteReply(let reply):
-      if let claim = contradiction(in: envelope) {
-        return effects.contradictions.append(Contradiction(sender: envelope.from, claim: claim))
-      }
+      if refute(envelope, into: &effects) { return }
       receive(reply, from: envelope.from, term: envelope.term, at: now, into: &effects)
       return
     default: break
@@ -33,9 +31,7 @@ extension Raft {
     }
     #endif
     if envelope.term < currentTerm { return answerStale(envelope) }
-    if let claim = contradiction(in: envelope) {
-      return effects.contradictions.append(Contradiction(sender: envelope.from, claim: claim))
-    }
+    if refute(envelope, into: &effects) { return }
     if envelope.term > currentTerm {
       become(.follower, in: envelope.term, because: .higherTerm, at: now, into: &effects)
     }
@@ -44,6 +40,13 @@ extension Raft {
     } else {
       receiveAsFollower(envelope, at: now, into: &effects)
     }
+  }
+
+  /// Whether a message cannot be, and so is not heard.
+  private func refute(_ envelope: Envelope, into effects: inout Effects) -> Bool {
+    guard let claim = contradiction(in: envelope) else { return false }
+    effects.contradictions.append(Contradiction(sender: envelope.from, claim: claim))
+    return true
   }
 
   /// A leader of a past term learns from our term that it is deposed; so does one that cannot

@@ -10,9 +10,10 @@ extension Addresses {
   }
 }
 
-/// Addresses as a configuration entry has them.
+/// A member's addresses as a configuration entry has them.
 struct RecordedAddresses {
   var addresses: Addresses
+  var memberSince: LogIndex
   var entry: EntryID
 
   /// Of two entries that a log has had, the one of the later term was appended later; so was, in

@@ -24,7 +24,8 @@ extension Replica {
     let index = raft.configurations.currentIndex
     let term = raft.outline.term(at: index) ?? raft.outline.base.term
     return RecordedAddresses(
-      addresses: Addresses(member), entry: EntryID(index: index, term: term))
+      addresses: Addresses(member), memberSince: member.memberSince,
+      entry: EntryID(index: index, term: term))
   }
 
   /// What we say of ourselves.
@@ -36,13 +37,14 @@ extension Replica {
   /// more than our flags do, until the next start, or until it is taken back. What a member catches
   /// up on after its start does not: it may be of before that, and others would look for us at our
   /// old address for as long as they stay connected.
-  func noteOwnAddresses(isStart: Bool) {
+  func noteOwnAddresses() {
     let member = raft.configuration.member(raft.id)
-    if isStart { startedAsMember = member != nil }
+    let isStart = startedAsMember == nil
+    let startedAsMember = self.startedAsMember ?? (member != nil)
+    self.startedAsMember = startedAsMember
     guard let member else {
       givenAddresses = nil
       recordedAddresses = nil
-      knownMembership = .zero
       return
     }
     let before = ownAddresses
@@ -59,8 +61,7 @@ extension Replica {
     }
     // What we have said to those that we are connected with is not true any more; or it was not
     // heeded, because we said it as another member than we are.
-    let isUnheard = !isStart && knownMembership != member.memberSince
-    knownMembership = member.memberSince
+    let isUnheard = !isStart && last?.memberSince != record.memberSince
     if ownAddresses != before || isUnheard && ownAddresses != record.addresses {
       transport.greetAnew()
     }

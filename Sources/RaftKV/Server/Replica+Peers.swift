@@ -264,11 +264,9 @@ extension Replica: TransportDelegate {
     Failpoint.pass(.before, .configurationChange)
     defer { Failpoint.pass(.after, .configurationChange) }
     #endif
-    let isStart = !hasSeenAnyConfiguration
-    hasSeenAnyConfiguration = true
     hasSeenConfiguration = true
     if raft.configuration.contains(raft.id) { hasBeenMember = true }
-    noteOwnAddresses(isStart: isStart)
+    noteOwnAddresses()
     forgetOldAdvertisements()
     transport.setPeers(raft.configuration.members.filter { $0.id != raft.id }.map(Peer.init))
   }

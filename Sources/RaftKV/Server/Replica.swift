@@ -65,7 +65,6 @@ package final class Replica<D: Disk, T: Transport, Replies: ReplySink> {
   var seenTerm = Term.zero
   /// False at the start, and after every change.
   var hasSeenConfiguration = false
-  var hasSeenAnyConfiguration = false
   var hasBeenMember = false
 
   // MARK: Peers
@@ -79,9 +78,8 @@ package final class Replica<D: Disk, T: Transport, Replies: ReplySink> {
   var advertised: [NodeID: Advertisement] = [:]
   /// What a configuration entry has said of us since our start; it counts more than our flags.
   var givenAddresses: RecordedAddresses?
-  var startedAsMember = false
-  /// The `memberSince` that we say in a hello.
-  var knownMembership = LogIndex.zero
+  /// By our own log; nil before that was looked at.
+  var startedAsMember: Bool?
   /// Our addresses in the configuration last looked at.
   var recordedAddresses: RecordedAddresses?
   /// When somebody last failed to take the leadership over.
