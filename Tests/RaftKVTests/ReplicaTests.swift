@@ -383,6 +383,39 @@ struct ReplicaTests {
     #expect(bench.wire.inquiries.map(\.address) == ["given:1"])
   }
 
+  @Test("who moved while our disk was replaced says so to who was here before us (D12)")
+  func moveSaidToFormerNode() throws {
+    let bench = try ReplicaBench(voters: 2...2)
+    bench.lead(votes: [2])
+    let local = bench.node.localIdentity
+    var member = LocalIdentity(
+      cluster: local.cluster, name: "node2", id: NodeID(2),
+      memberSince: bench.node.raft.configuration.member(NodeID(2))!.memberSince, nonce: 7,
+      raftAddress: "moved:1", httpAddress: "moved:2")
+    let former = Hello.Party(name: local.name, id: NodeID(99), memberSince: .init(1))
+    func knock() {
+      let hello = Hello(from: member, to: former, purpose: .messages)
+      guard
+        case .refuse(let refusal) = Handshake.judge(
+          hello, local: local, configuration: bench.node.configuration)
+      else { return #expect(Bool(false), "it dialled another incarnation") }
+      bench.node.didRefuse(hello, refusal)
+      bench.pass(.milliseconds(50))
+    }
+    member.cluster = ClusterID(4711)
+    knock()
+    #expect(bench.wire.inquiries.isEmpty, "a stranger")
+    member.cluster = local.cluster
+    for _ in 0..<3 { knock() }
+    #expect(bench.wire.inquiries.map(\.address) == ["moved:1"])
+    bench.wire.inquiries[0].completion(.success(description(2, "node2")))
+    bench.turn()
+    bench.acknowledge(2)
+    #expect(bench.node.raft.configuration.member(NodeID(2))?.raftAddress == "moved:1")
+    bench.pass(.seconds(3))
+    #expect(bench.wire.inquiries.count == 1, "it is asked once, however often it knocks")
+  }
+
   @Test("what a leader had not committed yet when we caught up is no operator's word either (D12)")
   func latestHistory() throws {
     let bench = try ReplicaBench(voters: 2...2) { $0.raftAddress = "flags:1" }

@@ -11,19 +11,61 @@ struct SimulatedDirectory {
     }
   }
 
-  private enum Change {
+  fileprivate enum Change {
     case link(String, SimulatedFile)
     case unlink(String)
     case rename(String, String, SimulatedFile)
+
+    var newName: String? {
+      switch self {
+      case .link(let name, _), .rename(_, let name, _): name
+      case .unlink: nil
+      }
+    }
   }
 
-  /// In no order that means anything, but the same for the same calls. Linear: a node has a
-  /// handful.
-  private(set) var entries: [Entry] = []
-  private(set) var durable: [Entry] = []
+  /// Files by name, and names by file: a log without snapshots has thousands of segments. No file
+  /// has two names.
+  struct Names {
+    private(set) var files: [String: SimulatedFile] = [:]
+    private var names: [ObjectIdentifier: String] = [:]
+
+    /// Tables have another order in every process; this one is the same for the same names.
+    var entries: [Entry] {
+      files.map { Entry(name: $0.key, file: $0.value) }.sorted { $0.name < $1.name }
+    }
+
+    func name(of file: SimulatedFile) -> String? { names[ObjectIdentifier(file)] }
+
+    func contains(_ entry: Entry) -> Bool { files[entry.name] === entry.file }
+
+    fileprivate mutating func apply(_ change: Change) {
+      switch change {
+      case .link(let name, let file): put(file, name)
+      case .unlink(let name): remove(name)
+      case .rename(let source, let target, let file):
+        remove(source)
+        put(file, target)
+      }
+    }
+
+    private mutating func put(_ file: SimulatedFile, _ name: String) {
+      remove(name)
+      files[name] = file
+      names[ObjectIdentifier(file)] = name
+    }
+
+    private mutating func remove(_ name: String) {
+      guard let file = files.removeValue(forKey: name) else { return }
+      names[ObjectIdentifier(file)] = nil
+    }
+  }
+
+  private(set) var present = Names()
+  private(set) var durable = Names()
   private var unsynced: [Change] = []
 
-  func file(_ name: String) -> SimulatedFile? { entries.first { $0.name == name }?.file }
+  func file(_ name: String) -> SimulatedFile? { present.files[name] }
 
   mutating func link(_ name: String, _ file: SimulatedFile) {
     change(.link(name, file))
@@ -41,39 +83,30 @@ struct SimulatedDirectory {
     return true
   }
 
-  /// Returns whether there was anything to be made durable.
+  /// Returns what was not durable before.
   @discardableResult
-  mutating func sync() -> Bool {
-    guard !unsynced.isEmpty else { return false }
-    durable = entries
+  mutating func sync() -> [Entry] {
+    var new: [Entry] = []
+    for name in unsynced.compactMap(\.newName) {
+      guard let file = present.files[name] else { continue }
+      let entry = Entry(name: name, file: file)
+      if !durable.contains(entry), !new.contains(entry) { new.append(entry) }
+    }
+    for change in unsynced { durable.apply(change) }
     unsynced.removeAll()
-    return true
+    return new
   }
 
   /// Each change that was not synced is kept or lost, in any order.
   mutating func crash(_ random: inout Random) {
     unsynced.shuffle(using: &random)
-    entries = durable
-    for change in unsynced where Bool.random(using: &random) { Self.apply(change, to: &entries) }
-    durable = entries
+    for change in unsynced where Bool.random(using: &random) { durable.apply(change) }
+    present = durable
     unsynced.removeAll()
   }
 
   private mutating func change(_ change: Change) {
-    Self.apply(change, to: &entries)
+    present.apply(change)
     unsynced.append(change)
-  }
-
-  private static func apply(_ change: Change, to entries: inout [Entry]) {
-    switch change {
-    case .link(let name, let file):
-      entries.removeAll { $0.name == name }
-      entries.append(Entry(name: name, file: file))
-    case .unlink(let name):
-      entries.removeAll { $0.name == name }
-    case .rename(let source, let target, let file):
-      entries.removeAll { $0.name == source || $0.name == target }
-      entries.append(Entry(name: target, file: file))
-    }
   }
 }

@@ -59,7 +59,7 @@ package final class SimulatedDisk: Disk {
   package private(set) var accessCount = 0
   /// How many accesses failed because `fault` said so.
   private(set) var injectedErrors = 0
-  var fileCount: Int { directory.entries.count }
+  var fileCount: Int { directory.present.files.count }
   /// How many files the process has open.
   var openFiles: Int { handles.count }
   /// What a checker sees of the log.
@@ -86,10 +86,11 @@ package final class SimulatedDisk: Disk {
   /// A name that was not synced may be there all the same, and then stays.
   private func losePower() {
     let known = directory.durable
-    let sound = directory.entries.filter { $0.file.isDurable }
+    let sound = directory.present.entries.filter { $0.file.isDurable }
     directory.crash(&random)
-    for entry in directory.entries { entry.file.crash(&random) }
-    for entry in directory.durable where sound.contains(entry) && !known.contains(entry) {
+    let left = directory.durable.entries
+    for entry in left { entry.file.crash(&random) }
+    for entry in left where sound.contains(entry) && !known.contains(entry) {
       didName(entry)
     }
   }
@@ -187,7 +188,7 @@ package final class SimulatedDisk: Disk {
       case .syncDirectory: try doSyncDirectory()
       case .freeSpace:
         try check(.freeSpace, "")
-        return .success(max(0, (quota ?? .max) - usedBytes))
+        return .success(quota.map { max(0, $0 - usedBytes) } ?? .max)
       }
       return .success(0)
     } catch {
@@ -199,7 +200,7 @@ package final class SimulatedDisk: Disk {
 
   package func list() throws(DiskError) -> [String] {
     try enter(.list)
-    return directory.entries.map(\.name)
+    return names
   }
 
   package func open(_ name: String, _ mode: OpenMode) throws(DiskError) -> FileID {
@@ -334,7 +335,7 @@ package final class SimulatedDisk: Disk {
 
   /// Whether a start would find this file among the segments. One whose name could be lost is none.
   private func isSegment(_ file: SimulatedFile) -> Bool {
-    directory.durable.contains { $0.file === file && $0.name.hasPrefix(Self.segmentPrefix) }
+    directory.durable.name(of: file)?.hasPrefix(Self.segmentPrefix) == true
   }
 
   static let segmentPrefix = "log-"
@@ -381,9 +382,7 @@ package final class SimulatedDisk: Disk {
 
   private func doSyncDirectory() throws(DiskError) {
     try check(.syncDirectory, "")
-    let known = directory.durable
-    guard directory.sync() else { return }
-    for entry in directory.durable where !known.contains(entry) { didName(entry) }
+    for entry in directory.sync() { didName(entry) }
   }
 
   private func didName(_ entry: SimulatedDirectory.Entry) {
@@ -398,9 +397,7 @@ package final class SimulatedDisk: Disk {
   }
 
   var durableHardState: DurableHardState? {
-    directory.durable.first { $0.name == DurableHardState.fileName }.map {
-      DurableHardState($0.file)
-    }
+    directory.durable.files[DurableHardState.fileName].map { DurableHardState($0) }
   }
 
   private func check(_ access: DiskAccess, _ name: String) throws(DiskError) {
@@ -418,10 +415,16 @@ package final class SimulatedDisk: Disk {
 
   /// Files without a name take space as long as they are open.
   private var usedBytes: Int {
-    var files: [ObjectIdentifier: Int] = [:]
-    for entry in directory.entries { files[ObjectIdentifier(entry.file)] = entry.file.pageCount }
-    for handle in handles.values { files[ObjectIdentifier(handle.file)] = handle.file.pageCount }
-    return files.values.reduce(0, +) * SimulatedFile.pageSize
+    var pages = directory.present.files.values.reduce(0) { $0 + $1.pageCount }
+    var nameless: [SimulatedFile] = []
+    for handle in handles.values
+    where directory.present.name(of: handle.file) == nil
+      && !nameless.contains(where: { $0 === handle.file })
+    {
+      nameless.append(handle.file)
+      pages += handle.file.pageCount
+    }
+    return pages * SimulatedFile.pageSize
   }
 
   /// No more than `room` can be written.
@@ -432,7 +435,7 @@ package final class SimulatedDisk: Disk {
   /// it. The last batch of the log is spared until it is sealed: nothing could tell rot in it from
   /// a torn write. So is one of the two slots of the hard state.
   func rot(_ random: inout Random) -> String? {
-    let entries = directory.durable.filter { $0.file.size > 0 }
+    let entries = directory.durable.entries.filter { $0.file.size > 0 }
     guard !entries.isEmpty else { return nil }
     let entry = random.pick(entries)
     let sectorSize = SimulatedFile.sectorSize
@@ -466,10 +469,10 @@ package final class SimulatedDisk: Disk {
 
   // MARK: For tests: the disk of a stopped node
 
-  package var names: [String] { directory.entries.map(\.name) }
+  package var names: [String] { directory.present.files.keys.sorted() }
 
   func name(of file: ObjectIdentifier) -> String? {
-    directory.entries.first { ObjectIdentifier($0.file) == file }?.name
+    directory.present.entries.first { ObjectIdentifier($0.file) == file }?.name
   }
 
   package func contents(of name: String) -> [UInt8] {

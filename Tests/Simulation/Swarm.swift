@@ -72,12 +72,10 @@ struct Swarm {
     hostCount = random.pick([1, 2, 3, 3, 3, 3, 3, 4, 5, 5, 5, 6, 7])
     clientCount = 1 + random.below(6)
     keyCount = 1 + random.below(10)
-    // All of them together ask once to a hundred times a second.
-    let rate = random.logarithmic(1, 100)
-    thinkTime = max(12 * Duration.millisecond, UInt64(clientCount) * Duration.second / rate)
+    thinkTime = random.logarithmic(12 * Duration.millisecond, 500 * Duration.millisecond)
     readShare = random.unit()
     deleteShare = random.unit() * 0.3
-    safetyTime = random.time(45 * Duration.second, 90 * Duration.second)
+    safetyTime = random.time(45 * Duration.second, 75 * Duration.second)
     faultCount = Int(random.logarithmic(8, 160))
     latency = (
       random.logarithmic(20 * Duration.microsecond, 2 * Duration.millisecond),
@@ -117,7 +115,7 @@ struct Swarm {
   /// From the usual to what suits a wide area: a slow cluster is in each of its states for longer
   /// beside the same faults.
   private mutating func chooseTiming(_ random: inout Random) {
-    let longest = random.logarithmic(300 * Duration.millisecond, 5 * Duration.second)
+    let longest = random.logarithmic(300 * Duration.millisecond, 3 * Duration.second)
     parameters.electionTimeout = .milliseconds(Int(longest / Duration.millisecond))
     parameters.heartbeatInterval = parameters.electionTimeout / 6
   }

@@ -34,10 +34,11 @@ extension World {
           httpAddress: host.httpAddress, role: .voter)
       ])
     }
+    // A crash in what follows may leave the whole directory, and so this node.
+    host.promise = Promise(node: id)
     try DataDirectory.create(
       host.disk, identity: identity, configuration: configuration, limits: swarm.limits,
       random: processRandom.fork())
-    host.promise = Promise(node: id)
     guard let configuration else { return }
     var payload = ByteBuffer()
     configuration.encode(into: &payload)

@@ -70,4 +70,11 @@ struct Administration {
   var attempt = 0
 
   var isIdle: Bool { current == nil && waiting.isEmpty }
+
+  func isWaiting(toRecord addresses: Addresses, of member: NodeID) -> Bool {
+    waiting.contains { task in
+      guard case .update(let update) = task else { return false }
+      return update.id == member && update.addresses == addresses
+    }
+  }
 }

@@ -116,6 +116,7 @@ extension Replica {
 
   private func noteAddresses(of peer: NodeID) {
     guard raft.role == .leader, let news = news(of: peer),
+      !administration.isWaiting(toRecord: news, of: peer),
       administration.waiting.count < settings.maximumQueuedChanges
     else { return }
     administration.waiting.append(

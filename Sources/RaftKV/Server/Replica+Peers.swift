@@ -240,6 +240,12 @@ extension Replica: TransportDelegate {
   }
 
   package func didRefuse(_ hello: Hello, _ refusal: Refusal) {
+    now = clock()
+    // Whoever was away while this host's disk was replaced dials the node that was here before us.
+    // Where it has moved as well, this is all that we will hear of its new address (D12).
+    if refusal.code == .anotherIncarnation, hello.cluster == identity.cluster {
+      noteAddresses(of: hello.sender.id, hello)
+    }
     // Somebody counts on our name as a member of an existing cluster, but on other data.
     guard hello.target.name == settings.name, hello.target.memberSince > .zero,
       hello.cluster != identity.cluster, hello.target.id != raft.id
