@@ -53,6 +53,16 @@ struct PeerTransportTests {
     }
   }
 
+  @Test("a probe says nothing of a process that connected while it was under way (C7)")
+  func probeOfFormerProcess() {
+    #expect(ProbeOutcome(of: 1, latest: 1, answer: 1) == .sameProcess)
+    #expect(ProbeOutcome(of: 1, latest: 1, answer: 2) == .otherProcess)
+    #expect(ProbeOutcome(of: 1, latest: 1, answer: nil) == .refused)
+    for answer in [1, 2, 3, nil] as [UInt64?] {
+      #expect(ProbeOutcome(of: 1, latest: 2, answer: answer) == .undecided)
+    }
+  }
+
   @Test("whatever is not our protocol is hung up on, and a waiting node can be discovered")
   func strangers() throws {
     var nodes: [TestNode] = []

@@ -24,18 +24,20 @@ struct SimulatedDirectory {
     }
   }
 
-  /// Files by name, and names by file: a log without snapshots has thousands of segments. No file
-  /// has two names.
+  /// Files by name, and names by file: a log without snapshots has thousands of segments. Where
+  /// power was lost, a file may be there under its old name and its new one.
   struct Names {
     private(set) var files: [String: SimulatedFile] = [:]
-    private var names: [ObjectIdentifier: String] = [:]
+    private var owners: [ObjectIdentifier: (file: SimulatedFile, names: [String])] = [:]
 
     /// Tables have another order in every process; this one is the same for the same names.
     var entries: [Entry] {
       files.map { Entry(name: $0.key, file: $0.value) }.sorted { $0.name < $1.name }
     }
 
-    func name(of file: SimulatedFile) -> String? { names[ObjectIdentifier(file)] }
+    func names(of file: ObjectIdentifier) -> [String] { owners[file]?.names ?? [] }
+
+    var pageCount: Int { owners.values.reduce(0) { $0 + $1.file.pageCount } }
 
     func contains(_ entry: Entry) -> Bool { files[entry.name] === entry.file }
 
@@ -52,12 +54,13 @@ struct SimulatedDirectory {
     private mutating func put(_ file: SimulatedFile, _ name: String) {
       remove(name)
       files[name] = file
-      names[ObjectIdentifier(file)] = name
+      owners[ObjectIdentifier(file), default: (file, [])].names.append(name)
     }
 
     private mutating func remove(_ name: String) {
       guard let file = files.removeValue(forKey: name) else { return }
-      names[ObjectIdentifier(file)] = nil
+      let left = names(of: ObjectIdentifier(file)).filter { $0 != name }
+      owners[ObjectIdentifier(file)] = left.isEmpty ? nil : (file, left)
     }
   }
 

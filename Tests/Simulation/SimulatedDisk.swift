@@ -335,7 +335,9 @@ package final class SimulatedDisk: Disk {
 
   /// Whether a start would find this file among the segments. One whose name could be lost is none.
   private func isSegment(_ file: SimulatedFile) -> Bool {
-    directory.durable.name(of: file)?.hasPrefix(Self.segmentPrefix) == true
+    directory.durable.names(of: ObjectIdentifier(file)).contains {
+      $0.hasPrefix(Self.segmentPrefix)
+    }
   }
 
   static let segmentPrefix = "log-"
@@ -415,10 +417,10 @@ package final class SimulatedDisk: Disk {
 
   /// Files without a name take space as long as they are open.
   private var usedBytes: Int {
-    var pages = directory.present.files.values.reduce(0) { $0 + $1.pageCount }
+    var pages = directory.present.pageCount
     var nameless: [SimulatedFile] = []
     for handle in handles.values
-    where directory.present.name(of: handle.file) == nil
+    where directory.present.names(of: ObjectIdentifier(handle.file)).isEmpty
       && !nameless.contains(where: { $0 === handle.file })
     {
       nameless.append(handle.file)
@@ -472,7 +474,7 @@ package final class SimulatedDisk: Disk {
   package var names: [String] { directory.present.files.keys.sorted() }
 
   func name(of file: ObjectIdentifier) -> String? {
-    directory.present.entries.first { ObjectIdentifier($0.file) == file }?.name
+    directory.present.names(of: file).first
   }
 
   package func contents(of name: String) -> [UInt8] {

@@ -106,15 +106,16 @@ package final class SimulatedTransport: Transport {
     else { return }
     let nonce = link.lastNonce
     link.isProbing = true
-    inquire(target.raftAddress, of: Self.party(target)) { [unowned self, unowned link] outcome in
+    inquire(target.raftAddress, of: Self.party(target)) { [unowned self, unowned link] answer in
       link.isProbing = false
-      switch outcome {
-      case .connectionRefused: replica.didProbe(peer, .refused)
-      case .welcome(let hello):
-        replica.didProbe(peer, hello.nonce == nonce ? .sameProcess : .otherProcess)
-      case .refused(let refusal):
-        replica.didProbe(peer, refusal.nonce == nonce ? .sameProcess : .otherProcess)
-      case .timedOut: break
+      func outcome(_ answer: UInt64?) -> ProbeOutcome {
+        ProbeOutcome(of: nonce, latest: link.lastNonce, answer: answer)
+      }
+      switch answer {
+      case .connectionRefused: replica.didProbe(peer, outcome(nil))
+      case .welcome(let hello): replica.didProbe(peer, outcome(hello.nonce))
+      case .refused(let refusal): replica.didProbe(peer, outcome(refusal.nonce))
+      case .timedOut: replica.didProbe(peer, .undecided)
       }
     }
   }

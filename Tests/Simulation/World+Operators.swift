@@ -135,6 +135,14 @@ extension World {
     }
   }
 
+  /// Whether its last move is over: an entry that has it and is older than a start, and gets through
+  /// long after, would be taken for an operator's word.
+  private func isSettled(_ host: Host) -> Bool {
+    configurationsInForce.allSatisfy {
+      !$0.contains(host.promise.node) || knows($0, moveOf: host)
+    }
+  }
+
   /// It comes back under another address, and says so itself. Where it would lose the entry with
   /// another's new address, there would be two of them that have moved. Who does not know yet that
   /// it is a member takes the address it was joined by for its operator's later word, until its next
@@ -144,7 +152,7 @@ extension World {
       let member = replica.raft.configuration.member(replica.raft.id),
       member.memberSince <= replica.raft.persistedIndex,
       replica.raft.configurations.currentIndex <= replica.raft.persistedIndex,
-      isOnlyMover(host, knowing: replica.raft.configuration)
+      isSettled(host), isOnlyMover(host, knowing: replica.raft.configuration)
     else { return }
     marks.hit(.memberMoved)
     kill(host, losingPower: false)

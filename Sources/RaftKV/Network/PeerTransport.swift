@@ -156,19 +156,18 @@ package final class PeerTransport: Transport {
     guard let link = link(to: peer), let target = link.peer, link.lastNonce != 0,
       link.probe == nil
     else { return }
-    // What is found out is about the process that we know now, whatever connects in the meantime.
     let nonce = link.lastNonce
     link.probe = inquire(target.raftAddress, of: target.party) { [unowned self, weak link] in
-      link?.probe = nil
+      guard let link else { return }
+      link.probe = nil
+      func outcome(_ answer: UInt64?) -> ProbeOutcome {
+        ProbeOutcome(of: nonce, latest: link.lastNonce, answer: answer)
+      }
       switch $0 {
-      case .connectionRefused:
-        delegate?.didProbe(peer, .refused)
-      case .welcome(let hello):
-        delegate?.didProbe(peer, hello.nonce == nonce ? .sameProcess : .otherProcess)
-      case .refused(let refusal):
-        delegate?.didProbe(peer, refusal.nonce == nonce ? .sameProcess : .otherProcess)
-      case .failed:
-        delegate?.didProbe(peer, .undecided)
+      case .connectionRefused: delegate?.didProbe(peer, outcome(nil))
+      case .welcome(let hello): delegate?.didProbe(peer, outcome(hello.nonce))
+      case .refused(let refusal): delegate?.didProbe(peer, outcome(refusal.nonce))
+      case .failed: delegate?.didProbe(peer, .undecided)
       }
     }
   }

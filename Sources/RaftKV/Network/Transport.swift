@@ -79,8 +79,34 @@ package enum ProbeOutcome: Equatable, Sendable {
   case otherProcess
   case sameProcess
   /// Nobody answered in time, or the connection broke before anybody did: a process that is being
-  /// torn down may close its connections a little before its port.
+  /// torn down may close its connections a little before its port. Or another process has connected
+  /// with us meanwhile.
   case undecided
+
+  /// A probe is about the process that we knew when we asked, and says nothing of one that has come
+  /// since: that may lead us, and its lease rests on our word (C7).
+  ///
+  /// - Parameters:
+  ///   - asked: the nonce of the process that the probe is about
+  ///   - latest: that of the process we were connected with last
+  ///   - answer: that of the process that answered; nil where nobody listens
+  package init(of asked: UInt64, latest: UInt64, answer: UInt64?) {
+    #if PLANTED_BUGS
+    let isOfToday = asked == latest || PlantedBug.probeOutlivesProcess.isActive
+    #else
+    let isOfToday = asked == latest
+    #endif
+    guard isOfToday else {
+      CoverageMark.hit(.probeOfFormerProcess)
+      self = .undecided
+      return
+    }
+    guard let answer else {
+      self = .refused
+      return
+    }
+    self = answer == asked ? .sameProcess : .otherProcess
+  }
 }
 
 /// Who answered at an address.

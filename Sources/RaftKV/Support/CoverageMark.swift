@@ -38,7 +38,8 @@ package enum CoverageMark: Int, CaseIterable, Sendable {
   case readTooLate, readWaitsForApply, appliedFromDisk, snapshotForestalled
   case snapshotNotWritten, ownSnapshotGivenUp, writerStillBusy, stateNotNeeded, receivedNotWritten
   case appendDeferred, appendFromDisk, appendReadInVain, probeRefused, probeMetAnother
-  case probeMetTheSame, clusterAdopted, joinDialsAgain, joinOfWipedNode, removeWouldLoseQuorum
+  case probeMetTheSame, probeOfFormerProcess
+  case clusterAdopted, joinDialsAgain, joinOfWipedNode, removeWouldLoseQuorum
   case moveNotConfirmed, moveConfirmed, oldAddressesPassedOver, advertisementOutdated
   case clockBehind
   // Storage

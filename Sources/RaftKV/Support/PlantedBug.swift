@@ -19,7 +19,7 @@ package enum PlantedBug: CaseIterable, Sendable {
   // Reads and leases
   case readWithoutRound, readJoinsOldRound, readBeforeNoop, readBeforeApply, ticketsOutliveTerm
   case deposedServesReads, leaseFromReceipt, leaseOutlastsElection, clockCached, noStickiness
-  case staleIndexAhead
+  case probeOutlivesProcess, staleIndexAhead
   // Membership
   case changeBeforeNoop, changeBeforeCommit, configurationNotRolledBack
   case configurationForgottenAtStart, promotedAtOnce, removalSaidTooEarly, readdedStaysRemoved
@@ -117,6 +117,7 @@ package enum PlantedBug: CaseIterable, Sendable {
     case .leaseOutlastsElection: "C4 The lease is longer than an election takes."
     case .clockCached: "C5 The lease is judged by a clock that was read earlier."
     case .noStickiness: "C7 Votes are given though a leader is heard."
+    case .probeOutlivesProcess: "C7 Who restarted while it was probed counts as dead when it leads."
     case .staleIndexAhead: "C8 A stale read claims a newer index than it shows."
     case .changeBeforeNoop: "D1 A leader changes the members before it has committed anything."
     case .changeBeforeCommit: "D1 A change of members does not wait for the one before."
