@@ -107,7 +107,7 @@ def targets():
     with_one, without = (("snapshot of a million keys", name) for name in ("with", "without"))
     yield Target("snapshot of a million keys under load: elections", False, 0,
                  plain(*with_one, "elections"), "")
-    yield Target("snapshot of a million keys under load: longest turn of the loop", False, 10,
+    yield Target("snapshot of a million keys under load: longest turn of the loop, CPU", False, 10,
                  plain(*with_one, "longest_turn_ms"), "ms")
     yield Target("snapshot of a million keys under load: p99 of that without", False, 2,
                  within("p99", with_one, without))

@@ -85,6 +85,7 @@ struct EventLoopTests {
     loop.run()
     // The two clocks differ by their rate at most.
     #expect(loop.longestTurn > .milliseconds(2))
+    #expect(loop.longestWork > .zero && loop.longestWork <= loop.longestTurn)
     loop.close()
   }
 

@@ -28,7 +28,10 @@ package final class EventLoop {
   package private(set) var turn: UInt64 = 0
   /// The longest time spent outside poll in one turn: how late a heartbeat may have been read.
   package private(set) var longestTurn = Interval.zero
-  /// All turns, by the same measure.
+  /// The most CPU time that this thread used in one turn: what our own code is to blame for,
+  /// however long others had the core meanwhile. At most: see `measureTurn`.
+  package private(set) var longestWork = Interval.zero
+  /// All turns, as `longestTurn` measures them.
   package let turnTimes = Histogram()
 
   private var isRunning = false
@@ -38,6 +41,8 @@ package final class EventLoop {
   /// When the last turn ended, and what libuv had counted as sleep by then; both from uv_hrtime.
   private var turnEnded: UInt64 = 0
   private var idleTime: UInt64 = 0
+  /// The thread's CPU time when it was last looked at.
+  private var workSeen: UInt64 = 0
 
   package init() throws(LoopError) {
     Signals.ignoreBrokenPipe()
@@ -77,6 +82,7 @@ package final class EventLoop {
     isRunning = true
     turnEnded = uv_hrtime()
     idleTime = uv_metrics_idle_time(raw)
+    workSeen = Self.threadTime
     uv_run(raw, UV_RUN_DEFAULT)
     isRunning = false
   }
@@ -118,6 +124,22 @@ package final class EventLoop {
     turnTimes.observe(spent)
     turnEnded = now
     self.idleTime = idleTime
+    // Looking at the thread's time is a system call: it is done in long turns, and in every
+    // eighth. So a long turn may be charged with a few short ones before it.
+    let isLong = spent >= .milliseconds(1)
+    guard isLong || turn & 7 == 0 else { return }
+    let work = Self.threadTime
+    if isLong {
+      longestWork = max(longestWork, min(spent, Interval(nanoseconds: work - workSeen)))
+    }
+    workSeen = work
+  }
+
+  /// Nanoseconds of CPU that this thread has used.
+  private static var threadTime: UInt64 {
+    var time = timespec()
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+    return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
   }
 
   // MARK: Closing

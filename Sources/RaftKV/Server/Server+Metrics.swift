@@ -15,6 +15,10 @@ extension Server {
     text.sample(loop.turnTimes)
     text.begin("raftkvd_loop_longest_turn_seconds", .gauge, "The longest turn since the start.")
     text.sample(seconds: loop.longestTurn)
+    text.begin(
+      "raftkvd_loop_longest_turn_cpu_seconds", .gauge,
+      "The most CPU time that the loop's thread used in one turn since the start.")
+    text.sample(seconds: loop.longestWork)
     let usage = ProcessUsage.now
     text.add(
       "raftkvd_resident_memory_bytes", .gauge, "Memory of this process.", usage.residentBytes)
