@@ -11,6 +11,8 @@ final class TestNode: TransportDelegate {
   private let number: UInt64
   var nonce: UInt64
   var cluster = ClusterID(5)
+  /// Where it says that it listens, if not where it does.
+  var said: String?
   var connects = 0
   var disconnects = 0
   var payload: [UInt8] = []
@@ -53,6 +55,7 @@ final class TestNode: TransportDelegate {
     var identity = LocalIdentity.sample(number)
     identity.nonce = nonce
     identity.cluster = cluster
+    identity.raftAddress = said ?? "127.0.0.1:\(transport.boundPort)"
     return identity
   }
   var configuration: Configuration { Configuration(members: [.sample(1), .sample(2)]) }

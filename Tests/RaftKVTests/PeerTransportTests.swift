@@ -1,5 +1,6 @@
-import RaftKV
 import Testing
+
+@testable import RaftKV
 
 @Suite("Peer transport", .serialized)
 struct PeerTransportTests {
@@ -50,6 +51,22 @@ struct PeerTransportTests {
       }
       first.onDisconnect = { first.transport.probe(NodeID(2)) }
       nodes = [first, second]
+    }
+  }
+
+  @Test("who is known at another address than it says is not probed there (C7, D12)")
+  func probeOfFormerAddress() throws {
+    try withEventLoop { loop in
+      let first = try TestNode(1, loop)
+      let second = try TestNode(2, loop)
+      second.said = "elsewhere:1"
+      introduce(first, second)
+      first.onConnect = {
+        first.transport.probe(NodeID(2))
+        #expect(first.transport.link(to: NodeID(2))?.probe == nil)
+        for node in [first, second] { node.transport.close() }
+        loop.stop()
+      }
     }
   }
 

@@ -58,6 +58,8 @@ final class Connection {
   /// The process that accepted; nil before it did.
   var acceptorEpoch: Int?
   let purpose: Hello.Purpose
+  /// What was dialled, where that may be an address that the acceptor has moved away from.
+  var address: String?
   /// Told what an inquiry finds out; nil once it is over, or for a connection that is none.
   var inquiry: ((InquiryOutcome) -> Void)?
   var expected: Hello.Party

@@ -13,6 +13,8 @@ package final class SimulatedTransport: Transport {
     var backoff = SimulatedTransport.firstBackoff
     /// The process we were connected to last; 0 before the first time.
     var lastNonce: UInt64 = 0
+    /// Where that process said that it listens.
+    var lastAddress = ""
     var isProbing = false
 
     init(_ id: NodeID) { self.id = id }
@@ -102,7 +104,7 @@ package final class SimulatedTransport: Transport {
 
   package func probe(_ peer: NodeID) {
     guard let link = links.first(where: { $0.id == peer }), let target = link.peer,
-      link.lastNonce != 0, !link.isProbing
+      target.raftAddress == link.lastAddress, !link.isProbing
     else { return }
     let nonce = link.lastNonce
     link.isProbing = true
@@ -137,9 +139,10 @@ package final class SimulatedTransport: Transport {
   private func inquire(
     _ address: String, of target: Hello.Party, _ completion: @escaping (InquiryOutcome) -> Void
   ) {
-    let acceptor = world.host(atRaftAddress: address) ?? host
+    let acceptor = world.host(atRaftAddress: address) ?? world.host(ofRaftAddress: address) ?? host
     let connection = Connection(
       dialler: host, epoch: epoch, acceptor: acceptor, purpose: .probe, expected: target)
+    connection.address = address
     connection.inquiry = completion
     world.queue.schedule(
       .handshakeTimeout(connection), at: world.now + Self.handshakeTime)
@@ -310,6 +313,7 @@ package final class SimulatedTransport: Transport {
     connection.open(at: host, nonce: hello.nonce)
     link.connection = connection
     link.lastNonce = hello.nonce
+    link.lastAddress = hello.raftAddress
     link.backoff = Self.firstBackoff
     replica.didConnect(link.id, hello: hello)
   }

@@ -89,6 +89,12 @@ package final class World {
     hosts.firstIndex { $0.raftAddress == address }
   }
 
+  /// The machine that has, or had, this address.
+  func host(ofRaftAddress address: String) -> Int? {
+    let name = address.prefix { $0 != ":" }
+    return hosts.firstIndex { $0.name == name }
+  }
+
   func fail(_ invariant: Invariant, _ message: String) {
     guard failure == nil else { return }
     tell(nil, "FAILED \(invariant.rawValue): \(message)")
@@ -154,15 +160,16 @@ package final class World {
     if host.isPoweredOff { return }
     let expected =
       packet.target == connection.dialler ? connection.diallerEpoch : connection.acceptorEpoch
-    guard let process = host.process,
+    var isHello = false
+    if case .hello = packet.content { isHello = true }
+    let isListening = !isHello || connection.address.map { $0 == host.raftAddress } ?? true
+    guard let process = host.process, isListening,
       packet.isReplay || expected == nil || expected == process.epoch
     else {
       switch packet.content {
       case .reset, .connectionRefused: return
       default: break
       }
-      var isHello = false
-      if case .hello = packet.content { isHello = true }
       return send(
         Packet(
           source: packet.target, target: packet.source, connection: connection,

@@ -190,6 +190,7 @@ extension PeerTransport {
     }
     connection.link = link
     link.lastNonce = hello.nonce
+    link.lastAddress = hello.raftAddress
     link.backoff = PeerLink.firstBackoff
     if hello.purpose == .snapshots {
       installSnapshots(connection, on: link, at: now)

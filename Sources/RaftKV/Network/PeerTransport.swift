@@ -153,8 +153,8 @@ package final class PeerTransport: Transport {
   }
 
   package func probe(_ peer: NodeID) {
-    guard let link = link(to: peer), let target = link.peer, link.lastNonce != 0,
-      link.probe == nil
+    guard let link = link(to: peer), let target = link.peer,
+      target.raftAddress == link.lastAddress, link.probe == nil
     else { return }
     let nonce = link.lastNonce
     link.probe = inquire(target.raftAddress, of: target.party) { [unowned self, weak link] in

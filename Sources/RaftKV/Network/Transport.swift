@@ -10,7 +10,9 @@ package protocol Transport: AnyObject {
   func isConnected(_ peer: NodeID) -> Bool
   /// Bytes queued for this peer that the kernel has not taken yet.
   func queuedBytes(_ peer: NodeID) -> Int
-  /// Fast failover: dials the peer at once, for `didProbe` to tell whether its process lives.
+  /// Fast failover: dials the peer at once, for `didProbe` to tell whether its process lives. Only
+  /// where the peer itself says that it listens: that nobody does where it was before a move says
+  /// nothing of it (C7, D12).
   func probe(_ peer: NodeID)
   /// What this peer says cannot be: its connections are closed, and it is dialled again only after
   /// the longest wait.
