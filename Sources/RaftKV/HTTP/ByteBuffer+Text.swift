@@ -10,7 +10,9 @@ extension ByteBuffer {
         rest /= 10
       }
       rest = value
-      for index in stride(from: digits - 1, through: 0, by: -1) {
+      var index = digits
+      while index > 0 {
+        index -= 1
         target[index] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
         rest /= 10
       }

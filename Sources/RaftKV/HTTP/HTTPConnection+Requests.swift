@@ -129,11 +129,15 @@ extension HTTPConnection {
     _ route: Route, _ head: RequestHead, _ headBytes: UnsafeRawBufferPointer,
     _ bodyBytes: UnsafeRawBufferPointer
   ) {
+    let target = headBytes.slice(target(of: head))
+    let requestID = headBytes.slice(head.requestID)
     switch ask(route, bodyBytes) {
     case .reply(let reply):
-      finish(head, headBytes, route.kind, reply)
+      respond(reply, context(of: head, route.kind), target: target, requestID: requestID)
+      if !keepsAlive(after: head) { isFinishing = true }
     case .pending:
-      finish(head, headBytes, route.kind, nil)
+      respondLater(nil, context(of: head, route.kind), target: target, requestID: requestID)
+      if !keepsAlive(after: head) { isFinishing = true }
     case .hold:
       phase = .held
       // Already there when it is offered again.
@@ -168,19 +172,17 @@ extension HTTPConnection {
     }
   }
 
-  private mutating func finish(
-    _ head: RequestHead, _ headBytes: UnsafeRawBufferPointer, _ kind: RequestKind, _ reply: Reply?
-  ) {
-    // What follows a CONNECT may be meant for a tunnel, not for us.
-    let keepsAlive = head.keepsAlive && head.method != .connect && !scratch.isDraining
-    let context = ResponseWriter.Context(
+  /// What follows a CONNECT may be meant for a tunnel, not for us.
+  private func keepsAlive(after head: RequestHead) -> Bool {
+    head.keepsAlive && head.method != .connect && !scratch.isDraining
+  }
+
+  private func context(of head: RequestHead, _ kind: RequestKind) -> ResponseWriter.Context {
+    let keepsAlive = keepsAlive(after: head)
+    return ResponseWriter.Context(
       isHead: head.method == .head,
       persistence: !keepsAlive ? .closes : head.minorVersion == 0 ? .announced : .implied,
       kind: kind)
-    respond(
-      reply, context, target: headBytes.slice(target(of: head)),
-      requestID: headBytes.slice(head.requestID))
-    if !keepsAlive { isFinishing = true }
   }
 
   private func target(of head: RequestHead) -> Range<Int> {

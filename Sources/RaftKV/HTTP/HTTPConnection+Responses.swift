@@ -1,22 +1,30 @@
 /// From replies to bytes, in the order of the requests.
 extension HTTPConnection {
-  /// Ends the request in hand: with its reply, or, where that is nil, with a place for it.
+  /// Ends the request in hand with its reply.
   mutating func respond(
+    _ reply: Reply, _ context: ResponseWriter.Context, target: UnsafeRawBufferPointer,
+    requestID: UnsafeRawBufferPointer
+  ) {
+    guard slots.isEmpty else {
+      return respondLater(reply, context, target: target, requestID: requestID)
+    }
+    nextSequence &+= 1
+    emit(
+      reply, context, target: target, requestID: requestID, arrived: scratch.metrics.readAt)
+  }
+
+  /// Ends the request in hand with a place for its reply, which is there already, or comes.
+  mutating func respondLater(
     _ reply: Reply?, _ context: ResponseWriter.Context, target: UnsafeRawBufferPointer,
     requestID: UnsafeRawBufferPointer
   ) {
     nextSequence &+= 1
-    let arrived = scratch.metrics.readAt
-    if let reply, slots.isEmpty {
-      return emit(
-        reply, context, target: target, requestID: requestID, arrived: arrived)
-    }
     targets.append(target)
     targets.append(requestID)
     slots.append(
       Slot(
         context: context, targetCount: target.count, requestIDCount: requestID.count,
-        arrived: arrived, reply: reply))
+        arrived: scratch.metrics.readAt, reply: reply))
   }
 
   /// Answers and takes no further request.

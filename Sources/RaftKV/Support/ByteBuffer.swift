@@ -36,8 +36,12 @@ package struct ByteBuffer: ~Copyable {
   }
 
   /// Makes room for `count` more bytes, moving the readable ones to the front first.
+  @inline(__always)
   package mutating func reserve(_ count: Int) {
-    if capacity - end >= count { return }
+    if capacity - end < count { makeRoom(count) }
+  }
+
+  private mutating func makeRoom(_ count: Int) {
     let used = end - start
     if capacity - used >= count && start >= used {
       base.copyMemory(from: base + start, byteCount: used)
