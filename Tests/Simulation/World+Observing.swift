@@ -47,6 +47,10 @@ extension World {
   private func readLog(_ host: Host, _ process: Process, base: EntryID, last: EntryID) {
     var agreed = min(process.mirror.last, last.index)
     let underBase = process.mirror.item(at: base.index)
+    // What agrees with a snapshot keeps what stands behind it (F3).
+    if base == last, base.index < process.mirror.last, underBase?.term == base.term {
+      fail(.durability, "\(host.name) had \(base) in its log, and drops what stood behind it")
+    }
     if agreed < base.index || process.mirror.base > last.index
       || underBase.map({ $0.term != base.term }) == true
     {
@@ -153,8 +157,25 @@ extension World {
       fail(
         .configurationStep, "\(host.name): \(difference) voters change at \(history.currentIndex)")
     }
-    if new.count > old.count { marks.hit(.learnerPromoted) }
+    if new.count > old.count {
+      marks.hit(.learnerPromoted)
+      checkPromotion(process, of: new.filter { !old.contains($0) })
+    }
     if history.current.members.count < previous.members.count { marks.hit(.memberRemoved) }
+  }
+
+  /// Who becomes a voter has caught up: at the least, its disk has what added it (D5).
+  private func checkPromotion(_ leader: Process, of promoted: [NodeID]) {
+    guard leader.replica.raft.role == .leader else { return }
+    for host in hosts where promoted.contains(host.promise.node) && !host.isLost {
+      let last = host.disk.durableLog.last
+      guard let member = leader.replica.raft.configuration.member(host.promise.node),
+        last < member.memberSince
+      else { continue }
+      fail(
+        .configurationStep,
+        "\(host.name) becomes a voter at \(last), and was added at \(member.memberSince)")
+    }
   }
 
   /// One change at a time (D1): whoever appended a configuration knew the one before it to be
