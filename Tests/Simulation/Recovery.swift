@@ -64,11 +64,12 @@ struct Recovery {
 
   // MARK: Liveness
 
-  /// A random majority of sound voters, in every configuration that is in force anywhere.
+  /// A random majority of sound voters, in every configuration that is in force anywhere, and, if
+  /// there is one, after learners have become voters too: one may be about to.
   private mutating func chooseCore() {
     var order = world.hosts.filter { !$0.isLost }.map(\.index)
     order.shuffle(using: &world.faultRandom)
-    for host in order where !isCore(core) { core.append(host) }
+    for host in order where !isCore(core, countingLearners: true) { core.append(host) }
     core.sort()
     guard !isCore(core) else { return }
     let nodes = world.hosts.map { "\($0.name) is \($0.promise.node), lost: \($0.isLost)" }
@@ -79,10 +80,18 @@ struct Recovery {
         + voters.joined(separator: " or "))
   }
 
-  private func isCore(_ hosts: [Int]) -> Bool {
+  private func isCore(_ hosts: [Int], countingLearners: Bool = false) -> Bool {
     guard !hosts.isEmpty else { return false }
     let nodes = hosts.map { world.hosts[$0].promise.node }
-    return world.configurationsInForce.allSatisfy { World.isMajority(nodes, of: $0) }
+    return world.configurationsInForce.allSatisfy {
+      World.isMajority(nodes, of: $0) && (!countingLearners || isMajority(nodes, ofMembers: $0))
+    }
+  }
+
+  private func isMajority(_ nodes: [NodeID], ofMembers configuration: Configuration) -> Bool {
+    let members = configuration.members
+    let count = members.reduce(0) { $0 + (nodes.contains($1.id) ? 1 : 0) }
+    return members.isEmpty || count > members.count / 2
   }
 
   /// What stays broken.
