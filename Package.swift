@@ -3,7 +3,8 @@ import PackageDescription
 
 // All of our Swift runs on one thread; libuv's workers run C alone. So release builds count references
 // without atomic instructions, and leave out the checks of exclusive access, which every debug build
-// makes, and with it the tests: a quarter of the instructions of a request.
+// makes, and with it the tests: a quarter of the instructions of a request. Tests run side by side, on
+// threads: in debug alone.
 let oneThread: [SwiftSetting] = [
   .unsafeFlags(
     ["-assume-single-threaded", "-enforce-exclusivity=unchecked"], .when(configuration: .release))

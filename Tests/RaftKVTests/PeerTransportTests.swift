@@ -72,11 +72,19 @@ struct PeerTransportTests {
 
   @Test("a probe says nothing of a process that connected while it was under way (C7)")
   func probeOfFormerProcess() {
-    #expect(ProbeOutcome(of: 1, latest: 1, answer: 1) == .sameProcess)
-    #expect(ProbeOutcome(of: 1, latest: 1, answer: 2) == .otherProcess)
-    #expect(ProbeOutcome(of: 1, latest: 1, answer: nil) == .refused)
+    func hello(of process: UInt64) -> Hello {
+      var identity = LocalIdentity.sample(2)
+      identity.nonce = process
+      return Hello(from: identity, to: Hello.Party(name: "n1"), purpose: .messages)
+    }
+    func outcome(of asked: UInt64, latest: UInt64, answer: UInt64?) -> ProbeOutcome {
+      ProbeOutcome(of: hello(of: asked), latest: hello(of: latest), answer: answer)
+    }
+    #expect(outcome(of: 1, latest: 1, answer: 1) == .sameProcess)
+    #expect(outcome(of: 1, latest: 1, answer: 2) == .otherProcess)
+    #expect(outcome(of: 1, latest: 1, answer: nil) == .refused)
     for answer in [1, 2, 3, nil] as [UInt64?] {
-      #expect(ProbeOutcome(of: 1, latest: 2, answer: answer) == .undecided)
+      #expect(outcome(of: 1, latest: 2, answer: answer) == .undecided)
     }
   }
 

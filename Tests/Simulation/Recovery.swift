@@ -84,14 +84,9 @@ struct Recovery {
     guard !hosts.isEmpty else { return false }
     let nodes = hosts.map { world.hosts[$0].promise.node }
     return world.configurationsInForce.allSatisfy {
-      World.isMajority(nodes, of: $0) && (!countingLearners || isMajority(nodes, ofMembers: $0))
+      World.isMajority(nodes, of: $0.voters)
+        && (!countingLearners || World.isMajority(nodes, of: $0.members.map(\.id)))
     }
-  }
-
-  private func isMajority(_ nodes: [NodeID], ofMembers configuration: Configuration) -> Bool {
-    let members = configuration.members
-    let count = members.reduce(0) { $0 + (nodes.contains($1.id) ? 1 : 0) }
-    return members.isEmpty || count > members.count / 2
   }
 
   /// What stays broken.
@@ -144,16 +139,10 @@ struct Recovery {
     let before = completed
     let term = highestTerm
     let goal = 100
-    // A majority may be behind, and catch up one entry at a time, through a queue of one: nothing
-    // commits before. But each time less is left.
-    var left: Int
-    var isDone: Bool
-    repeat {
-      left = lag(of: core)
-      isDone = world.run(until: world.now + 120 * Duration.second) {
-        completed.writes - before.writes >= goal && completed.reads - before.reads >= goal
-      }
-    } while !isDone && lag(of: core) < left && world.failure == nil
+    // Nothing commits before a majority has caught up.
+    let isDone = runWhileCatchingUp(core) {
+      completed.writes - before.writes >= goal && completed.reads - before.reads >= goal
+    }
     guard world.failure == nil else { return }
     guard isDone else {
       return world.fail(
@@ -195,12 +184,7 @@ struct Recovery {
     world.isOperatorPaused = false
     world.queue.schedule(.clientStep(0), at: world.now)
     for host in world.hosts { world.bringBack(host) }
-    // One entry at a time, through a queue of one, is slow; but each time less is left.
-    var left: Int
-    repeat {
-      left = lag(of: Array(world.hosts.indices))
-      if world.run(until: world.now + 120 * Duration.second, { areAllEqual }) { return }
-    } while lag(of: Array(world.hosts.indices)) < left && world.failure == nil
+    if runWhileCatchingUp(Array(world.hosts.indices), { areAllEqual }) { return }
     guard world.failure == nil else { return }
     let states = world.hosts.map { host in
       guard let process = host.process else { return "\(host.name) is down" }
@@ -221,6 +205,17 @@ struct Recovery {
         return "\(host.name) looks for \(other.raftAddress) at \(member.raftAddress)"
       }
     }
+  }
+
+  /// Returns whether it came true within two minutes, or within two more for as long as each leave
+  /// less to be applied: one entry at a time, through a queue of one, is slow.
+  private func runWhileCatchingUp(_ hosts: [Int], _ isDone: () -> Bool) -> Bool {
+    var left: Int
+    repeat {
+      left = lag(of: hosts)
+      if world.run(until: world.now + 120 * Duration.second, isDone) { return true }
+    } while lag(of: hosts) < left && world.failure == nil
+    return false
   }
 
   /// Committed entries that have not been applied yet, all these nodes taken together.

@@ -11,10 +11,8 @@ package final class SimulatedTransport: Transport {
     var attempt: Connection?
     var nextDial: UInt64 = 0
     var backoff = SimulatedTransport.firstBackoff
-    /// The process we were connected to last; 0 before the first time.
-    var lastNonce: UInt64 = 0
-    /// Where that process said that it listens.
-    var lastAddress = ""
+    /// What the process said that we were connected to last.
+    var lastHello: Hello?
     var isProbing = false
 
     init(_ id: NodeID) { self.id = id }
@@ -104,14 +102,13 @@ package final class SimulatedTransport: Transport {
 
   package func probe(_ peer: NodeID) {
     guard let link = links.first(where: { $0.id == peer }), let target = link.peer,
-      target.raftAddress == link.lastAddress, !link.isProbing
+      let process = link.lastHello, target.raftAddress == process.raftAddress, !link.isProbing
     else { return }
-    let nonce = link.lastNonce
     link.isProbing = true
     inquire(target.raftAddress, of: Self.party(target)) { [unowned self, unowned link] answer in
       link.isProbing = false
       func outcome(_ answer: UInt64?) -> ProbeOutcome {
-        ProbeOutcome(of: nonce, latest: link.lastNonce, answer: answer)
+        ProbeOutcome(of: process, latest: link.lastHello, answer: answer)
       }
       switch answer {
       case .connectionRefused: replica.didProbe(peer, outcome(nil))
@@ -139,7 +136,7 @@ package final class SimulatedTransport: Transport {
   private func inquire(
     _ address: String, of target: Hello.Party, _ completion: @escaping (InquiryOutcome) -> Void
   ) {
-    let acceptor = world.host(atRaftAddress: address) ?? world.host(ofRaftAddress: address) ?? host
+    let acceptor = world.host(ofRaftAddress: address) ?? host
     let connection = Connection(
       dialler: host, epoch: epoch, acceptor: acceptor, purpose: .probe, expected: target)
     connection.address = address
@@ -312,8 +309,7 @@ package final class SimulatedTransport: Transport {
     if let older = link.connection { drop(older) }
     connection.open(at: host, nonce: hello.nonce)
     link.connection = connection
-    link.lastNonce = hello.nonce
-    link.lastAddress = hello.raftAddress
+    link.lastHello = hello
     link.backoff = Self.firstBackoff
     replica.didConnect(link.id, hello: hello)
   }

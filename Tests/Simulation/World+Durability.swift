@@ -6,7 +6,9 @@ extension World {
   func checkOnDisks(_ id: EntryID, _ configurations: [Configuration]) {
     let disks = hosts.map { ($0.promise.node, $0.disk.durableLog) } + lostLogs
     let holders = disks.filter { $0.1.holds(id.index, id.term) }.map(\.0)
-    guard !configurations.contains(where: { Self.isMajority(holders, of: $0) }) else { return }
+    guard !configurations.contains(where: { Self.isMajority(holders, of: $0.voters) }) else {
+      return
+    }
     fail(.durability, "\(id) is committed, and only \(holders.count) disks have it")
   }
 

@@ -37,11 +37,10 @@ extension World {
   func mayLose(_ host: Host) -> Bool {
     guard areAddressesCommitted else { return false }
     let sound = hosts.filter { $0 !== host && !$0.isLost }.map(\.promise.node)
-    return configurationsInForce.allSatisfy { Self.isMajority(sound, of: $0) }
+    return configurationsInForce.allSatisfy { Self.isMajority(sound, of: $0.voters) }
   }
 
-  static func isMajority(_ nodes: [NodeID], of configuration: Configuration) -> Bool {
-    let voters = configuration.voters
+  static func isMajority(_ nodes: [NodeID], of voters: [NodeID]) -> Bool {
     let count = voters.reduce(0) { $0 + (nodes.contains($1) ? 1 : 0) }
     return voters.isEmpty || count > voters.count / 2
   }
@@ -52,9 +51,7 @@ extension World {
     guard checker.configuration.voterCount >= 2 else { return false }
     let sound = hosts.filter { $0 !== host && !$0.isLost }.map(\.promise.node)
     return configurationsInForce.allSatisfy { configuration in
-      let others = configuration.voters.filter { $0 != host.promise.node }
-      return others.isEmpty
-        || others.reduce(0) { $0 + (sound.contains($1) ? 1 : 0) } > others.count / 2
+      Self.isMajority(sound, of: configuration.voters.filter { $0 != host.promise.node })
     }
   }
 
@@ -129,18 +126,18 @@ extension World {
   /// Whether what is committed has the address of every member. Who has moved and is not found yet
   /// would not know whoever comes in the place of another one now, and could not call it.
   private var areAddressesCommitted: Bool {
-    hosts.allSatisfy { host in
-      !checker.configuration.contains(host.promise.node)
-        || knows(checker.configuration, moveOf: host)
-    }
+    hosts.allSatisfy { isRight(checker.configuration, about: $0) }
+  }
+
+  /// Whether it has this host's present address, if it has this host at all.
+  private func isRight(_ configuration: Configuration, about host: Host) -> Bool {
+    !configuration.contains(host.promise.node) || knows(configuration, moveOf: host)
   }
 
   /// Whether its last move is over: an entry that has it and is older than a start, and gets through
   /// long after, would be taken for an operator's word.
   private func isSettled(_ host: Host) -> Bool {
-    configurationsInForce.allSatisfy {
-      !$0.contains(host.promise.node) || knows($0, moveOf: host)
-    }
+    configurationsInForce.allSatisfy { isRight($0, about: host) }
   }
 
   /// It comes back under another address, and says so itself. Where it would lose the entry with

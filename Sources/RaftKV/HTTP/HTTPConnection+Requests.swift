@@ -134,10 +134,8 @@ extension HTTPConnection {
     switch ask(route, bodyBytes) {
     case .reply(let reply):
       respond(reply, context(of: head, route.kind), target: target, requestID: requestID)
-      if !keepsAlive(after: head) { isFinishing = true }
     case .pending:
       respondLater(nil, context(of: head, route.kind), target: target, requestID: requestID)
-      if !keepsAlive(after: head) { isFinishing = true }
     case .hold:
       phase = .held
       // Already there when it is offered again.
@@ -172,13 +170,9 @@ extension HTTPConnection {
     }
   }
 
-  /// What follows a CONNECT may be meant for a tunnel, not for us.
-  private func keepsAlive(after head: RequestHead) -> Bool {
-    head.keepsAlive && head.method != .connect && !scratch.isDraining
-  }
-
   private func context(of head: RequestHead, _ kind: RequestKind) -> ResponseWriter.Context {
-    let keepsAlive = keepsAlive(after: head)
+    // What follows a CONNECT may be meant for a tunnel, not for us.
+    let keepsAlive = head.keepsAlive && head.method != .connect && !scratch.isDraining
     return ResponseWriter.Context(
       isHead: head.method == .head,
       persistence: !keepsAlive ? .closes : head.minorVersion == 0 ? .announced : .implied,

@@ -8,7 +8,7 @@ extension HTTPConnection {
     guard slots.isEmpty else {
       return respondLater(reply, context, target: target, requestID: requestID)
     }
-    nextSequence &+= 1
+    endRequest(context)
     emit(
       reply, context, target: target, requestID: requestID, arrived: scratch.metrics.readAt)
   }
@@ -18,13 +18,18 @@ extension HTTPConnection {
     _ reply: Reply?, _ context: ResponseWriter.Context, target: UnsafeRawBufferPointer,
     requestID: UnsafeRawBufferPointer
   ) {
-    nextSequence &+= 1
+    endRequest(context)
     targets.append(target)
     targets.append(requestID)
     slots.append(
       Slot(
         context: context, targetCount: target.count, requestIDCount: requestID.count,
         arrived: scratch.metrics.readAt, reply: reply))
+  }
+
+  private mutating func endRequest(_ context: ResponseWriter.Context) {
+    nextSequence &+= 1
+    if context.persistence == .closes { isFinishing = true }
   }
 
   /// Answers and takes no further request.
@@ -37,7 +42,6 @@ extension HTTPConnection {
       reply, .init(isHead: isHead, persistence: .closes), target: target, requestID: requestID)
     phase = .head
     owesContinue = false
-    isFinishing = true
   }
 
   private mutating func emit(

@@ -17,10 +17,8 @@ final class PeerLink {
   var nextSnapshotDial = Instant.zero
   /// The wait before the dial after next.
   var backoff = PeerLink.firstBackoff
-  /// The process we were connected to last; 0 before the first time.
-  var lastNonce: UInt64 = 0
-  /// Where that process said that it listens.
-  var lastAddress = ""
+  /// What the process said that we were connected to last.
+  var lastHello: Hello?
   var probe: Inquiry?
   /// When the connections of a node that is no member are dropped.
   var expiry = Instant.distantFuture

@@ -189,8 +189,7 @@ extension PeerTransport {
       drop(older, because: "a newer connection takes its place")
     }
     connection.link = link
-    link.lastNonce = hello.nonce
-    link.lastAddress = hello.raftAddress
+    link.lastHello = hello
     link.backoff = PeerLink.firstBackoff
     if hello.purpose == .snapshots {
       installSnapshots(connection, on: link, at: now)

@@ -153,15 +153,14 @@ package final class PeerTransport: Transport {
   }
 
   package func probe(_ peer: NodeID) {
-    guard let link = link(to: peer), let target = link.peer,
-      target.raftAddress == link.lastAddress, link.probe == nil
+    guard let link = link(to: peer), let target = link.peer, let process = link.lastHello,
+      target.raftAddress == process.raftAddress, link.probe == nil
     else { return }
-    let nonce = link.lastNonce
     link.probe = inquire(target.raftAddress, of: target.party) { [unowned self, weak link] in
       guard let link else { return }
       link.probe = nil
       func outcome(_ answer: UInt64?) -> ProbeOutcome {
-        ProbeOutcome(of: nonce, latest: link.lastNonce, answer: answer)
+        ProbeOutcome(of: process, latest: link.lastHello, answer: answer)
       }
       switch $0 {
       case .connectionRefused: delegate?.didProbe(peer, outcome(nil))

@@ -89,14 +89,13 @@ package enum ProbeOutcome: Equatable, Sendable {
   /// since: that may lead us, and its lease rests on our word (C7).
   ///
   /// - Parameters:
-  ///   - asked: the nonce of the process that the probe is about
-  ///   - latest: that of the process we were connected with last
-  ///   - answer: that of the process that answered; nil where nobody listens
-  package init(of asked: UInt64, latest: UInt64, answer: UInt64?) {
+  ///   - asked: what the process said that the probe is about
+  ///   - latest: what the one said that we were connected with last
+  ///   - answer: the nonce of the process that answered; nil where nobody listens
+  package init(of asked: Hello, latest: Hello?, answer: UInt64?) {
+    var isOfToday = asked.nonce == latest?.nonce
     #if PLANTED_BUGS
-    let isOfToday = asked == latest || PlantedBug.probeOutlivesProcess.isActive
-    #else
-    let isOfToday = asked == latest
+    isOfToday = isOfToday || PlantedBug.probeOutlivesProcess.isActive
     #endif
     guard isOfToday else {
       CoverageMark.hit(.probeOfFormerProcess)
@@ -107,7 +106,7 @@ package enum ProbeOutcome: Equatable, Sendable {
       self = .refused
       return
     }
-    self = answer == asked ? .sameProcess : .otherProcess
+    self = answer == asked.nonce ? .sameProcess : .otherProcess
   }
 }
 
