@@ -5,7 +5,7 @@
 /// costs some tens of nanoseconds. Its key is public, so it is no defence against someone who seeks
 /// collisions.
 struct SipHash {
-  /// "raftkvd state v1", as two little-endian words; fixed with `StateHash.version`.
+  /// "raftkvd state v1", as two little-endian words.
   private static let key: (UInt64, UInt64) = (0x6476_6b74_6661_7220, 0x3176_2065_7461_7473)
 
   private var v0 = SipHash.key.0 ^ 0x736f_6d65_7073_6575
@@ -32,6 +32,18 @@ struct SipHash {
       word |= UInt64(bytes[index]) << UInt64(8 * (index - offset))
     }
     absorb(word)
+  }
+
+  /// The same, but for the digests of a long run in place of all its whole blocks.
+  mutating func absorb(digesting bytes: UnsafeRawBufferPointer) {
+    guard bytes.count >= LaneDigest.shortest else { return absorb(bytes) }
+    let whole = bytes.count / LaneDigest.blockSize * LaneDigest.blockSize
+    let digest = LaneDigest(of: UnsafeRawBufferPointer(rebasing: bytes[..<whole]))
+    absorb(digest.first)
+    absorb(digest.second)
+    absorb(digest.third)
+    absorb(digest.fourth)
+    absorb(UnsafeRawBufferPointer(rebasing: bytes[whole...]))
   }
 
   consuming func finish() -> StateHash {

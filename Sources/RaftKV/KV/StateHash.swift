@@ -12,7 +12,7 @@ package struct StateHash: Hashable, Sendable {
   }
 
   /// Changes with the hash function, its key, or what is hashed of an entry.
-  package static let version: UInt32 = 1
+  package static let version: UInt32 = 2
 
   package mutating func insert(_ entry: Entry) {
     let hash = entry.hash
@@ -51,7 +51,7 @@ extension Entry {
       sip.absorb(attributes.session.low)
     }
     sip.absorb(key)
-    sip.absorb(value)
+    sip.absorb(digesting: value)
     return withExtendedLifetime(self) { sip.finish() }
   }
 }
