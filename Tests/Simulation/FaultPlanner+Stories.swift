@@ -32,8 +32,10 @@ extension FaultPlanner {
     case .stranding:
       // Who has begun a term is alone in it, for the leader of the term before is back (A11).
       add(.strand(.subject, length()), atNext: .candidacy, after: time)
-      add(.pause(.leader(orHost: random.below(hostCount)), timeout * 6), at: time)
-    case .laggards: addLaggard(at: time)
+      add(.pause(leader(), timeout * 6), at: time)
+    case .laggards:
+      if random.coin(0.2) { return addStarving(at: time) }
+      addLaggard(at: time)
     case .muffling: addMuffling(at: time)
     default: preconditionFailure("\(feature) is no event")
     }
@@ -44,13 +46,13 @@ extension FaultPlanner {
   /// gone on so far that it sends a snapshot of what stands in the middle of the follower's log;
   /// which that then must not drop the end of (F3). It has none of its own, for want of a sound disk.
   private mutating func addMuffling(at time: UInt64) {
-    let follower = Victim.follower(random.below(hostCount))
+    let follower = follower()
     let length = random.logarithmic(20 * Duration.millisecond, 5 * Duration.second)
     add(.cut(.mute(follower), length), at: time)
     let kill = Fault.kill(follower, losingPower: losesPower(), downTime: Duration.millisecond)
     add(kill, at: time + length - min(length / 4, 10 * Duration.millisecond))
     guard random.coin(0.5) else { return }
-    let leader = Victim.leader(orHost: random.below(hostCount))
+    let leader = leader()
     add(.diskError(follower, .write, of: "snapshot-", after: 0), at: time)
     add(.burst(leader, writes: overSnapshot()), at: time + random.time(0, length / 2))
     add(.burst(leader, writes: 1 + random.below(20)), at: time + random.time(length / 2, length))
@@ -68,9 +70,8 @@ extension FaultPlanner {
   /// follower has the file before it has the state; that is when the leader dies, and another
   /// follower comes back from far behind.
   private mutating func addLaggard(at time: UInt64) {
-    if random.coin(0.2) { return addStarving(at: time) }
     let number = random.below(hostCount)
-    let leader = Victim.leader(orHost: random.below(hostCount))
+    let leader = leader()
     let follower = Victim.follower(number)
     addLag(of: follower, behind: leader, at: time)
     add(.cut(.isolated(.follower(number + 1)), length()), at: time)
@@ -89,8 +90,8 @@ extension FaultPlanner {
   /// A follower's disk is full and slow, so that what frees space takes its time; just then comes
   /// the snapshot of a leader that could not wait.
   private mutating func addStarving(at time: UInt64) {
-    let follower = Victim.follower(random.below(hostCount))
-    let leader = Victim.leader(orHost: random.below(hostCount))
+    let follower = follower()
+    let leader = leader()
     let length = random.time(5 * Duration.second, 30 * Duration.second)
     let longest = random.logarithmic(50 * Duration.millisecond, 3 * Duration.second)
     add(.fullDisk(follower, room: 0, length), at: time)
@@ -125,8 +126,8 @@ extension FaultPlanner {
       .slowLink(.subject, .other, delay: delay, length()), atNext: .snapshotSending, after: time)
     add(.burst(.subject, writes: overSnapshot()), atNext: .snapshotSending, after: time)
     let silence = random.logarithmic(Duration.millisecond, 300 * Duration.millisecond)
-    let leader = Victim.leader(orHost: random.below(hostCount))
-    let other = Victim.follower(random.below(hostCount))
+    let leader = leader()
+    let other = follower()
     add(.hangUp(leader, other, silence), atNext: .snapshotTaken, after: time)
   }
 }

@@ -44,12 +44,16 @@ struct FaultPlanner {
   /// The leader as often as not: what happens to it matters more.
   mutating func victim() -> Victim {
     switch random.below(10) {
-    case 0...2: .leader(orHost: random.below(hostCount))
-    case 3...4: .follower(random.below(hostCount))
+    case 0...2: leader()
+    case 3...4: follower()
     case 5: .subject
     default: .host(random.below(hostCount))
     }
   }
+
+  mutating func leader() -> Victim { .leader(orHost: random.below(hostCount)) }
+
+  mutating func follower() -> Victim { .follower(random.below(hostCount)) }
 
   /// From a blink to several election timeouts.
   mutating func length() -> UInt64 {
