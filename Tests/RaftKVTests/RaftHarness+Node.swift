@@ -89,7 +89,15 @@ struct StoredLog {
 struct Disk {
   var hardState = HardState()
   var log = StoredLog()
-  var snapshot: StoredSnapshot?
+  var snapshot: StoredSnapshot? {
+    didSet { if let oldValue { replaced[oldValue.info.lastEntry] = oldValue } }
+  }
+  /// Snapshots before that one: who is being sent one of them gets it to the end.
+  private var replaced: [EntryID: StoredSnapshot] = [:]
+
+  func snapshot(of entry: EntryID) -> StoredSnapshot? {
+    snapshot?.info.lastEntry == entry ? snapshot : replaced[entry]
+  }
 
   /// Whether the entry, or a snapshot that holds it, is here.
   func holds(_ entry: EntryID) -> Bool {

@@ -345,10 +345,7 @@ final class RaftHarness {
       request.entries = packet.entries.map(\.header)
       packet.envelope.message = .append(request)
     case .snapshotChunk(let chunk):
-      guard node.disk.snapshot?.info.lastEntry == chunk.lastEntry else {
-        return node.raft.snapshotUnavailable(for: envelope.to)
-      }
-      packet.snapshot = node.disk.snapshot
+      packet.snapshot = node.disk.snapshot(of: chunk.lastEntry)
     default: break
     }
     checkPromise(packet.envelope, from: node)

@@ -83,15 +83,6 @@ extension Raft {
     }
   }
 
-  /// The file that `peer` was being sent is gone; the newest one is sent from its beginning.
-  package mutating func snapshotUnavailable(for peer: NodeID) {
-    guard let index = leadership?.index(of: peer),
-      case .snapshot = leadership!.progress[index].state
-    else { return }
-    CoverageMark.hit(.snapshotFileGone)
-    leadership!.progress[index].becomeProbe()
-  }
-
   // MARK: Receiving one
 
   mutating func receive(_ chunk: SnapshotChunk, into effects: inout Effects) {

@@ -159,12 +159,13 @@ extension Replica {
     raft.didSaveSnapshot(
       Raft.SnapshotInfo(lastEntry: file.lastEntry, total: UInt64(file.size)), keepingTail: tail,
       into: &effects)
+    adopted = file
     performLogEdits()
     logger.info("has a snapshot of \(file.lastEntry), \(file.size) bytes")
   }
 
   /// A received snapshot is on our disk, and we have not applied that far: the log was faster than
-  /// its installation. For so long we have no file of the snapshot that the engine knows.
+  /// its installation. For so long the one that the engine knows is the one before.
   package var hasSnapshotAhead: Bool {
     snapshots.current?.lastEntry.index ?? .zero > raft.snapshot?.lastEntry.index ?? .zero
   }
@@ -172,29 +173,18 @@ extension Replica {
   // MARK: Sending one
 
   func sendChunk(_ envelope: Envelope, _ chunk: SnapshotChunk) {
-    let peer = envelope.to
-    guard let file = snapshotFile(chunk.lastEntry, for: peer) else {
-      return unavailable.append(peer)
-    }
+    let file = snapshotFile(chunk.lastEntry, for: envelope.to)
     file.read(at: Int(chunk.offset), count: Int(chunk.size)) { [weak self] result in
       guard let self, !hasFailed, raft.role == .leader, raft.currentTerm == envelope.term else {
         return
       }
       switch result {
-      case .success(let bytes) where bytes.count == Int(chunk.size):
+      case .success(let bytes):
+        precondition(bytes.count == Int(chunk.size), "the engine knows the file's size")
         transport.send(envelope, report: nil, payload: bytes)
-      case .success: raft.snapshotUnavailable(for: peer)
       case .failure(let error): fail("the snapshot cannot be read: \(error)", .diskFailure)
       }
     }
-  }
-
-  /// The newest snapshot may be ahead of what the engine knows, for as long as we have
-  /// not applied that far; until then there is none to send. Asking once a turn keeps
-  /// that from being a busy wait.
-  func tellUnavailable() {
-    for peer in unavailable { raft.snapshotUnavailable(for: peer) }
-    unavailable.removeAll(keepingCapacity: true)
   }
 
   /// A file that nobody is being sent any more is closed, and its space freed if it was replaced.
@@ -210,11 +200,15 @@ extension Replica {
     }
   }
 
-  private func snapshotFile(_ lastEntry: EntryID, for peer: NodeID) -> SnapshotFile<D>? {
+  /// The engine begins with the snapshot that it knows, and its first chunk leaves in that turn;
+  /// from then on the receiver has the file, whatever is adopted meanwhile.
+  private func snapshotFile(_ lastEntry: EntryID, for peer: NodeID) -> SnapshotFile<D> {
     if let file = sending[peer], file.lastEntry == lastEntry { return file }
-    guard let file = snapshots.current, file.lastEntry == lastEntry else { return nil }
-    sending[peer] = file
-    return file
+    guard let adopted, adopted.lastEntry == lastEntry else {
+      preconditionFailure("what the engine knows is kept until it knows a newer one")
+    }
+    sending[peer] = adopted
+    return adopted
   }
 
   // MARK: Receiving one
@@ -288,7 +282,7 @@ extension Replica {
     if PlantedBug.installBeforeDurable.isActive {
       let writer = incoming!.writer
       install(state, metadata)
-      return writer.finish { _ in }
+      return writer.finish { [unowned self] _ in adopted = snapshots.current }
     }
     #endif
     incoming!.writer.finish { [unowned self] error in
@@ -310,6 +304,7 @@ extension Replica {
       configuration: ConfigurationHistory.Item(
         index: metadata.configurationIndex, configuration: metadata.configuration),
       at: now, into: &effects)
+    if isInstalled { adopted = snapshots.current }
     performLogEdits()
     guard isInstalled, state.appliedIndex > appliedIndex else {
       CoverageMark.hit(.stateNotNeeded)

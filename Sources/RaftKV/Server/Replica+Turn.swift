@@ -9,7 +9,6 @@ extension Replica {
     judgeTimer()
     judgeDisk()
     probeLeaderIfDue()
-    tellUnavailable()
     var rounds = 0
     repeat {
       stepAdministration()

@@ -101,11 +101,11 @@ package final class Replica<D: Disk, T: Transport, Replies: ReplySink> {
   var outgoing: OutgoingSnapshot<D>?
   /// The snapshot that the leader is sending us.
   var incoming: IncomingSnapshot<D>?
+  /// The file of the snapshot that the engine knows. `snapshots.current` may be ahead of it, and
+  /// its name on disk gone.
+  var adopted: SnapshotFile<D>?
   /// Snapshots that are being sent, by receiver: kept open though a newer one may take their place.
   var sending: [NodeID: SnapshotFile<D>] = [:]
-  /// Receivers of a snapshot whose file is gone: the engine is told in
-  /// the next turn, once per turn.
-  var unavailable: [NodeID] = []
   var dismantler = Dismantler()
   /// A snapshot is not begun before this: the last one could not be written.
   var nextSnapshotAttempt: Instant
@@ -135,6 +135,7 @@ package final class Replica<D: Disk, T: Transport, Replies: ReplySink> {
     log = recovered.log
     hardStateStore = recovered.hardState
     snapshots = recovered.snapshots
+    adopted = recovered.snapshots.current
     identities = recovered.identity
     store = KeyValueStore(recovered.state, hashInterval: UInt64(settings.stateHashInterval))
     raft = Raft(

@@ -26,7 +26,7 @@ package enum CoverageMark: Int, CaseIterable, Sendable {
   case changeWaitsForChange, changeWaitsForNoop, removedAndBack, removalTold, removalIsHistory
   case learnerGivenUp, catchUpRoundTooLong
   // Snapshots: the engine
-  case tailKeepsAll, chunkAnsweredTwice, snapshotBegunAgain, chunkRepeated, snapshotFileGone
+  case tailKeepsAll, chunkAnsweredTwice, snapshotBegunAgain, chunkRepeated
   case chunkBeforeTerm, chunkNotNeeded, snapshotOvertaken, chunkFromTheMiddle, chunkWhileStoring
   case chunkOutOfOrder, snapshotCommitsLog, snapshotRejected, installTooLate, installDropsLog
   case installDuringWrite, snapshotOutrun
