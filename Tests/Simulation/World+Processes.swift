@@ -179,10 +179,10 @@ extension World {
       kill(host, losingPower: swarm.has(.powerLoss) && faultRandom.coin(0.3))
       return planStart(host, after: Duration.second)
     }
-    // A node that is joined must write whose it is, and ends where it cannot: it has promised
-    // nothing.
-    if fatal.exitCode == .diskFailure, host.disk.quota != nil,
-      fatal.message.hasPrefix("the identity cannot be written")
+    // A node that is joined must write whose it is, and ends where there is no space: it has
+    // promised nothing. There may be space again by the time a slow disk says so.
+    if fatal.exitCode == .diskFailure, fatal.message.hasPrefix("the identity cannot be written"),
+      fatal.message.hasSuffix("errno \(DiskError.noSpace)")
     {
       kill(host, losingPower: false)
       return planStart(host, after: Duration.second)

@@ -56,8 +56,15 @@ final class Campaign {
       defer { list = list.dropFirst(Self.chunk) }
       return Array(list.prefix(Self.chunk))
     }
-    defer { range = range.dropFirst(Self.chunk) }
-    return Array(range.prefix(Self.chunk))
+    var seeds: [UInt64] = []
+    while seeds.count < Self.chunk, let seed = range.popFirst() {
+      if isWanted(seed) { seeds.append(seed) }
+    }
+    return seeds
+  }
+
+  private func isWanted(_ seed: UInt64) -> Bool {
+    options.hostCount.map { $0 == Simulator(seed: seed).hostCount } ?? true
   }
 
   private func add(_ result: SeedResult) {

@@ -8,6 +8,8 @@ struct Options {
   var regress: String?
   var seconds: Int?
   var jobs = 1
+  /// Only the seeds whose cluster begins with so many nodes.
+  var hostCount: Int?
   /// Each seed is run twice, and must give the same trace.
   var isTwice = false
   var shrinkSeconds = 30
@@ -20,7 +22,8 @@ struct Options {
 
   static let usage = """
     usage: raftkv-sim --seed S [--schedule FILE] [--trace] [--twice] [--shrink-seconds T]
-           raftkv-sim --seeds N [--from S] [--jobs J] [--seconds T] [--twice] [--shrink-seconds T]
+           raftkv-sim --seeds N [--from S] [--jobs J] [--nodes K] [--seconds T] [--twice]
+                      [--shrink-seconds T]
            raftkv-sim --regress FILE [--jobs J] [--twice] [--shrink-seconds T]
            raftkv-sim --plant NAME --seed S
            raftkv-sim --plant NAME[,NAME…] --seeds N [--from S] [--seconds T] [--safety]
@@ -30,6 +33,7 @@ struct Options {
     --schedule  only this much of the seed's run: what a failure was cut down to
     --trace     tells every event, in this very process
     --seeds     runs N seeds from S in J processes, beginning no more after T seconds
+    --nodes     of these seeds only those that begin with K nodes
     --regress   runs the seeds in FILE, one a line, # for comments
     --twice     each seed twice: the two traces must be the same
     --plant     with this bug, in a build with -D PLANTED_BUGS; of several, or `all`: how many seeds
@@ -73,6 +77,7 @@ struct Options {
     case "--seeds": count = value
     case "--from": from = value
     case "--seconds": seconds = Int(clamping: value)
+    case "--nodes": hostCount = Int(clamping: value)
     case "--jobs" where 1...256 ~= value: jobs = Int(value)
     case "--shrink-seconds": shrinkSeconds = Int(clamping: value)
     default: return false
