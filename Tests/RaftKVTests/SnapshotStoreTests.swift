@@ -165,4 +165,37 @@ struct SnapshotStoreTests {
     #expect(store.current?.lastEntry == entry(20))
     #expect(disk.names == [SnapshotName.make(entry(20))])
   }
+
+  @Test("an older snapshot that is done late can be read by who asked for it, without its name")
+  func lateIsReadable() throws {
+    let disk = SimulatedDisk(random: Random(seed: 1))
+    let store = Store(disk: disk, logger: .silent)
+    write(content, as: entry(20), to: store, on: disk)
+    let writer = store.beginWriting(entry(10)) { _ in }
+    while !writer.isReady, disk.step() {}
+    #expect(content.withUnsafeBytes { writer.append($0, at: 0) { _ in } })
+    while disk.step() {}
+    #expect(writer.published == nil)
+    writer.finish { _ in }
+    while disk.step() {}
+    let file = try #require(writer.published)
+    #expect(file.lastEntry == entry(10))
+    #expect(try read(file) == content)
+  }
+
+  @Test("a snapshot in the place of one that could not be removed is not removed for it")
+  func replacesDamaged() throws {
+    let disk = SimulatedDisk(random: Random(seed: 1))
+    write(content, as: entry(10), to: Store(disk: disk, logger: .silent), on: disk)
+    let store = Store(disk: disk, logger: .silent)
+    write(content, as: entry(5), to: store, on: disk)
+    // As a start that had to pass over the newer one does.
+    disk.fault = { access, _ in access == .remove ? 5 : nil }
+    store.adopt(try store.open(entry(5)), removing: [entry(10)])
+    while disk.step() {}
+    disk.fault = { _, _ in nil }
+    write(content, as: entry(10), to: store, on: disk)
+    #expect(store.current?.lastEntry == entry(10))
+    #expect(disk.names == [SnapshotName.make(entry(10))])
+  }
 }

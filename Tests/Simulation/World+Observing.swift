@@ -330,6 +330,9 @@ extension World {
     let snapshot = replica.raft.snapshot?.lastEntry
     if snapshot != process.seenSnapshot, let snapshot {
       process.seenSnapshot = snapshot
+      if replica.adopted?.lastEntry != snapshot {
+        fail(.snapshotEquality, "\(host.name) knows the snapshot of \(snapshot), not its file")
+      }
       observeSnapshot(host, snapshot)
     }
   }

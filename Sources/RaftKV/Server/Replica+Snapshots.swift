@@ -282,7 +282,7 @@ extension Replica {
     if PlantedBug.installBeforeDurable.isActive {
       let writer = incoming!.writer
       install(state, metadata)
-      return writer.finish { [unowned self] _ in adopted = snapshots.current }
+      return writer.finish { [unowned self] _ in adopted = writer.published ?? adopted }
     }
     #endif
     incoming!.writer.finish { [unowned self] error in
@@ -304,7 +304,8 @@ extension Replica {
       configuration: ConfigurationHistory.Item(
         index: metadata.configurationIndex, configuration: metadata.configuration),
       at: now, into: &effects)
-    if isInstalled { adopted = snapshots.current }
+    // Not always the newest: one of another leader may be ahead that was given up too late.
+    if isInstalled { adopted = received.writer.published }
     performLogEdits()
     guard isInstalled, state.appliedIndex > appliedIndex else {
       CoverageMark.hit(.stateNotNeeded)

@@ -103,7 +103,7 @@ package final class Replica<D: Disk, T: Transport, Replies: ReplySink> {
   var incoming: IncomingSnapshot<D>?
   /// The file of the snapshot that the engine knows. `snapshots.current` may be ahead of it, and
   /// its name on disk gone.
-  var adopted: SnapshotFile<D>?
+  package internal(set) var adopted: SnapshotFile<D>?
   /// Snapshots that are being sent, by receiver: kept open though a newer one may take their place.
   var sending: [NodeID: SnapshotFile<D>] = [:]
   var dismantler = Dismantler()

@@ -68,6 +68,8 @@ package final class SnapshotStore<D: Disk> {
   }
 
   func didPublish(_ file: SnapshotFile<D>) {
+    // It may have taken the place of a damaged one that could not be removed.
+    outdated.removeAll { $0 == file.lastEntry }
     // A received one may have overtaken it, and by now the log begins behind that one.
     if let current, current.lastEntry.index > file.lastEntry.index {
       outdated.append(file.lastEntry)

@@ -22,6 +22,8 @@ package final class SnapshotWriter<D: Disk> {
   /// Bytes written; the only offset that the next `append` may have.
   package private(set) var offset = 0
   private var synced = 0
+  /// The file under its name, once it is durable; an open handle serves whatever becomes of that.
+  package private(set) var published: SnapshotFile<D>?
 
   /// Dirty bytes are synced at least this often, so that the log's writes never stand behind more
   /// (the background lane has at most 1 MiB in flight).
@@ -131,12 +133,12 @@ package final class SnapshotWriter<D: Disk> {
       #endif
       disk.submit(last) { [self] result in
         if case .failure(let error) = result { return store.onFailure(StorageFailure(error)) }
-        let published = SnapshotFile(
-          disk: disk, file: openFile, lastEntry: lastEntry, size: offset)
+        let whole = SnapshotFile(disk: disk, file: openFile, lastEntry: lastEntry, size: offset)
         file = nil
+        published = whole
         phase = .over
         store.writer = nil
-        store.didPublish(published)
+        store.didPublish(whole)
         completion(nil)
       }
     }
