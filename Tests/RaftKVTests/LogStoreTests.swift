@@ -308,6 +308,27 @@ struct LogStoreTests {
     #expect(bench.log.stalledSince == nil)
   }
 
+  @Test("the start of reads under way is known as well, until one of them comes back")
+  func hungReads() throws {
+    let bench = try LogBench(LogBench.emptyDisk())
+    bench.write(40, size: 400)
+    bench.log.appliedIndex = LogIndex(40)
+    bench.drain()
+    #expect(bench.log.stalledSince == nil)
+    let start = bench.clock.now
+    var answers = 0
+    for index in [LogIndex(1), LogIndex(3)] {
+      bench.log.readRecords(from: index, through: index, maxBytes: 1 << 20) { _ in answers += 1 }
+      bench.clock.now = bench.clock.now + .seconds(1)
+    }
+    #expect(bench.log.stalledSince == start)
+    while answers == 0 { #expect(bench.disk.step()) }
+    #expect(bench.log.stalledSince == bench.clock.now)
+    bench.drain()
+    #expect(answers == 2)
+    #expect(bench.log.stalledSince == nil)
+  }
+
   @Test("while the log waits for its next segment, the start of that step is known")
   func hungPreparation() throws {
     let disk = try LogBench.emptyDisk()

@@ -23,7 +23,7 @@ extension Replica {
         status: "ready", reason: "Ready for stale reads, applied to \(appliedIndex).")
     }
     if raft.storage == .hung {
-      return .unready("disk_hung", "A write to this node's disk does not come back.")
+      return .unready("disk_hung", "This node's disk does not answer.")
     }
     guard isSettled else {
       return .unready("no_leader", "No leader was heard from within the election timeout.")

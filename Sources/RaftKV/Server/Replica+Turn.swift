@@ -48,7 +48,7 @@ extension Replica {
     if heldCount > 0 || !homeless.isEmpty, let since = leaderlessSince {
       earliest = min(earliest, patienceEnd(since))
     }
-    if let since = oldestDiskWrite, raft.storage != .hung {
+    if let since = diskStalledSince, raft.storage != .hung {
       earliest = min(earliest, since + hungAfter)
     }
     if let probeAgain { earliest = min(earliest, probeAgain) }
@@ -91,7 +91,7 @@ extension Replica {
 
   private var hungAfter: Interval { settings.parameters.electionTimeout * 2 }
 
-  private var oldestDiskWrite: Instant? {
+  private var diskStalledSince: Instant? {
     switch (log.stalledSince, hardStateStore.oldestWriteStart) {
     case (let log?, let hardState?): min(log, hardState)
     case (let either, nil), (nil, let either): either
@@ -99,7 +99,7 @@ extension Replica {
   }
 
   func judgeDisk() {
-    let isHung = oldestDiskWrite.map { now - $0 >= hungAfter } ?? false
+    let isHung = diskStalledSince.map { now - $0 >= hungAfter } ?? false
     #if PLANTED_BUGS
     if isHung, PlantedBug.hungDiskLeads.isActive { return }
     #endif

@@ -17,10 +17,13 @@ extension LogStore {
   }
 
   /// Since when the disk owes what the log waits for: the write under way or, where no segment has
-  /// room for the next one, the present step in preparing another. Nil while there is neither; a
-  /// full disk is no stalled one.
+  /// room for the next one, the present step in preparing another; or any of the reads under way.
+  /// A leader that followers wait for may have no write to tell it that its disk hangs. Nil while
+  /// there is none of these; a full disk is no stalled one.
   package var stalledSince: Instant? {
-    oldestWriteStart ?? (isWaitingForSegment ? preparer.stepStart : nil)
+    let write = oldestWriteStart ?? (isWaitingForSegment ? preparer.stepStart : nil)
+    guard let write, let read = readsStalledSince else { return write ?? readsStalledSince }
+    return min(write, read)
   }
 
   private var isWaitingForSegment: Bool {
