@@ -208,6 +208,38 @@ struct LogRecoveryTests {
     #expect(isCorrupt(refusal(disk)))
   }
 
+  /// A batch that fills a segment was under way when the process died: the start after that sees
+  /// it in the page cache, and repeats it in the next segment. The segments before go with a
+  /// snapshot, and with the power goes the first place.
+  @Test("the oldest segment may have lost its only batch, if that is in the next")
+  func oldestWithoutBatch() throws {
+    var limits = LogBench.smallLimits
+    limits.maximumBatchSize = limits.segmentSize - 512
+    limits.keptTail = 0
+    let disk = try LogBench.emptyDisk(limits: limits)
+    let bench = try LogBench(disk, limits: limits)
+    bench.write(1, size: 9000)
+    bench.append(size: 9000)
+    bench.flush()
+    bench.drain()
+    #expect(disk.contents(of: segmentName(2))[512...].contains { $0 != 0 })
+    let again = try LogBench(disk, limits: limits)
+    #expect(disk.contents(of: segmentName(3))[512...].contains { $0 != 0 })
+    let snapshot = EntryID(index: LogIndex(1), term: Term(1))
+    again.log.compact(through: snapshot)
+    again.drain()
+    #expect(!disk.names.contains(segmentName(1)) && disk.names.contains(segmentName(2)))
+    let lost = [UInt8](repeating: 0, count: limits.segmentSize - 512)
+    disk.put(lost, at: 512, in: segmentName(2))
+    let last = try LogBench(disk, snapshot: snapshot, limits: limits)
+    #expect(last.recovered.base == snapshot && last.recoveredTerms == [1])
+    last.write(1, size: 9000)
+    #expect(try LogBench(disk, snapshot: snapshot, limits: limits).recoveredTerms == [1, 1])
+    // Once more it was repeated. Without all of its places it is missed.
+    for id in [3, 4] { disk.put(lost, at: 512, in: segmentName(id)) }
+    #expect(throws: RecoveryError.self) { try LogBench(disk, snapshot: snapshot, limits: limits) }
+  }
+
   @Test("two spare segments, as a crash right after a rotation leaves them, are one again")
   func twoSpares() throws {
     let disk = try LogBench.emptyDisk()

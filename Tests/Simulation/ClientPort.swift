@@ -15,6 +15,14 @@ struct Request {
   var host: Int
   var action: Action
   var key: Int
+  /// Since when the replica has kept it waiting; nil for one that it answered at once.
+  var waitsSince: UInt64?
+
+  func waiting(since time: UInt64) -> Request {
+    var request = self
+    request.waitsSince = time
+    return request
+  }
 }
 
 /// What a client is told, without borrowed memory.
@@ -71,7 +79,7 @@ package final class ClientPort: ReplySink {
       sequence: UInt32(request.sequence))
     switch offer(request, token) {
     case .reply(let reply): didAnswer(request, reply)
-    case .pending: pending.append(request)
+    case .pending: pending.append(request.waiting(since: world.now))
     case .hold: held.append(request)
     }
   }

@@ -324,7 +324,7 @@ final class HTTPPort: RequestHandler {
     let disposition = replica.handle(request, token: token)
     switch disposition {
     case .reply(let reply): note(reply, token, link[position].request)
-    case .pending: pending.append((token, link[position].request))
+    case .pending: pending.append((token, link[position].request?.waiting(since: world.now)))
     case .hold: world.marks.hit(.httpHeld)
     }
     return disposition

@@ -78,6 +78,11 @@ struct LogRecovery<D: Disk> {
       }
       try readSegment(id)
     }
+    // A batch that filled the oldest segment may be left in its second place alone, in the next
+    // one. Whether what went before is in the snapshot, `judge` sees.
+    guard lastNumber > 0 || first == 1 else {
+      throw .corrupt("\(SegmentHeader.name(first)), the oldest segment, has no valid batch")
+    }
   }
 
   private mutating func readSegment(_ id: UInt64) throws(RecoveryError) {
@@ -131,10 +136,6 @@ struct LogRecovery<D: Disk> {
         guard try !skipToRepetition(segment, bytes, bound: bound) else { continue }
         break
       }
-    }
-    guard segment.end > LogFormat.sectorSize || segments.count > 1 || segment.id == 1 else {
-      let name = SegmentHeader.name(segment.id)
-      throw .corrupt("\(name), the oldest segment, does not begin with a valid batch")
     }
   }
 
@@ -393,10 +394,9 @@ struct LogRecovery<D: Disk> {
     var repetition = header
     repetition.segment = segment.id
     let checksum = repetition.write(over: &bytes, seed: segment.seed)
-    do throws(DiskError) {
-      try disk.write(segment.file, at: segment.end, bytes.readable)
-    } catch {
-      throw .io(error)
+    let written = bytes.readable
+    try recovering { () throws(DiskError) in
+      try disk.write(segment.file, at: segment.end, written)
     }
     relocateLast(to: segment, segment.end)
     accept(repetition, checksum: checksum, in: segment)
