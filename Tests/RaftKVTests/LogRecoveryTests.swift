@@ -240,6 +240,18 @@ struct LogRecoveryTests {
     #expect(throws: RecoveryError.self) { try LogBench(disk, snapshot: snapshot, limits: limits) }
   }
 
+  @Test("the first segment of all begins with the first batch of all, whatever the next one shows")
+  func firstBatchDamaged() throws {
+    var limits = LogBench.smallLimits
+    limits.maximumBatchSize = limits.segmentSize - 512
+    let disk = try LogBench.emptyDisk(limits: limits)
+    let bench = try LogBench(disk, limits: limits)
+    bench.write(2, size: 9000)
+    disk.flipBit(0, at: 512 + 8, in: segmentName(1))
+    disk.flipBit(0, at: 512 + 4000, in: segmentName(2))
+    #expect(throws: RecoveryError.self) { try LogBench(disk, limits: limits) }
+  }
+
   @Test("two spare segments, as a crash right after a rotation leaves them, are one again")
   func twoSpares() throws {
     let disk = try LogBench.emptyDisk()

@@ -183,6 +183,22 @@ struct SnapshotStoreTests {
     #expect(try read(file) == content)
   }
 
+  @Test("a snapshot gets its name once the damaged one that had it is gone")
+  func waitsForRemoval() throws {
+    for seed in 1...100 {
+      let disk = SimulatedDisk(random: Random(seed: UInt64(seed)))
+      write(content, as: entry(10), to: Store(disk: disk, logger: .silent), on: disk)
+      let store = Store(disk: disk, logger: .silent)
+      write(content, as: entry(5), to: store, on: disk)
+      store.adopt(try store.open(entry(5)), removing: [entry(10)])
+      let writer = store.beginWriting(entry(10)) { _ in }
+      while !writer.isReady, disk.step() {}
+      writer.finish { _ in }
+      while disk.step() {}
+      #expect(disk.names == [SnapshotName.make(entry(10))], "seed \(seed)")
+    }
+  }
+
   @Test("a snapshot in the place of one that could not be removed is not removed for it")
   func replacesDamaged() throws {
     let disk = SimulatedDisk(random: Random(seed: 1))

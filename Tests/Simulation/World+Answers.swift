@@ -58,10 +58,10 @@ extension World {
       }
     case .leaseBound:
       marks.hit(.leaseRead)
-      let oldest = now > checker.leaseBound ? now - checker.leaseBound : 0
-      // Without a lease it waits for a round, and is then true of when it began to wait. The round
+      // Without a lease it waits for a round, and is then true of when it began to wait: the round
       // may have been answered while the leader stood still.
-      let floor = checker.acknowledged(at: min(oldest, request.waitsSince ?? now))
+      let leased = now > checker.leaseBound ? now - checker.leaseBound : 0
+      let floor = checker.acknowledged(at: request.waitsSince ?? leased)
       if !checker.wasTrue(request.key, value, from: floor, through: newest) {
         fail(
           .leaseBound,

@@ -330,8 +330,8 @@ extension World {
     let snapshot = replica.raft.snapshot?.lastEntry
     if snapshot != process.seenSnapshot, let snapshot {
       process.seenSnapshot = snapshot
-      if replica.adopted?.lastEntry != snapshot {
-        fail(.snapshotEquality, "\(host.name) knows the snapshot of \(snapshot), not its file")
+      if let file = replica.adopted, file.lastEntry != snapshot {
+        fail(.snapshotEquality, "\(host.name) has the file of \(file.lastEntry) for \(snapshot)")
       }
       observeSnapshot(host, snapshot)
     }

@@ -6,6 +6,12 @@ package struct Instant: Hashable, Comparable, Sendable {
 
   package static let zero = Instant(nanoseconds: 0)
   package static let distantFuture = Instant(nanoseconds: .max)
+
+  /// The earlier of two; where one is nil, the other.
+  package static func earlier(_ left: Instant?, _ right: Instant?) -> Instant? {
+    guard let left, let right else { return left ?? right }
+    return min(left, right)
+  }
   package static func < (left: Instant, right: Instant) -> Bool {
     left.nanoseconds < right.nanoseconds
   }

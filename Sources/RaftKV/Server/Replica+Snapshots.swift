@@ -174,8 +174,11 @@ extension Replica {
 
   func sendChunk(_ envelope: Envelope, _ chunk: SnapshotChunk) {
     let file = snapshotFile(chunk.lastEntry, for: envelope.to)
+    chunkReads.didBegin(at: clock())
     file.read(at: Int(chunk.offset), count: Int(chunk.size)) { [weak self] result in
-      guard let self, !hasFailed, raft.role == .leader, raft.currentTerm == envelope.term else {
+      guard let self else { return }
+      chunkReads.didEnd(at: clock())
+      guard !hasFailed, raft.role == .leader, raft.currentTerm == envelope.term else {
         return
       }
       switch result {

@@ -92,10 +92,8 @@ extension Replica {
   private var hungAfter: Interval { settings.parameters.electionTimeout * 2 }
 
   private var diskStalledSince: Instant? {
-    switch (log.stalledSince, hardStateStore.oldestWriteStart) {
-    case (let log?, let hardState?): min(log, hardState)
-    case (let either, nil), (nil, let either): either
-    }
+    let log = Instant.earlier(log.stalledSince, chunkReads.stalledSince)
+    return .earlier(log, hardStateStore.oldestWriteStart)
   }
 
   func judgeDisk() {

@@ -106,6 +106,7 @@ package final class Replica<D: Disk, T: Transport, Replies: ReplySink> {
   package internal(set) var adopted: SnapshotFile<D>?
   /// Snapshots that are being sent, by receiver: kept open though a newer one may take their place.
   var sending: [NodeID: SnapshotFile<D>] = [:]
+  var chunkReads = ReadsUnderWay()
   var dismantler = Dismantler()
   /// A snapshot is not begun before this: the last one could not be written.
   var nextSnapshotAttempt: Instant

@@ -195,7 +195,7 @@ struct LogRecovery<D: Disk> {
     guard header.segment == segment.id else { return false }
     guard lastNumber > 0 else {
       // The oldest batch there is: what went before it is gone, unless it is the first of all.
-      return segment.id > 1 || header.number == 1 && header.lastEntryBefore == .zero
+      return segments[0].id > 1 || header.number == 1 && header.lastEntryBefore == .zero
     }
     return header.number == lastNumber + 1 && header.previousEnd == lastEnd
       && header.previousChecksum == lastChecksum && header.lastEntryBefore == contents.lastEntry

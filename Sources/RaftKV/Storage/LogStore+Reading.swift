@@ -68,12 +68,10 @@ extension LogStore {
     else { return completion(nil) }
     let generation = rewriteCount
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: extent.length, alignment: 16)
-    if readsUnderWay == 0 { readsStalledSince = clock() }
-    readsUnderWay += 1
+    reads.didBegin(at: clock())
     disk.submitWhole(segment.file, at: extent.position.offset, into: buffer) { [self] error in
       defer { buffer.deallocate() }
-      readsUnderWay -= 1
-      readsStalledSince = readsUnderWay > 0 ? clock() : nil
+      reads.didEnd(at: clock())
       guard !hasFailed else { return completion(nil) }
       if let error {
         fail(StorageFailure("the log cannot be read: \(error)"))

@@ -22,8 +22,7 @@ extension LogStore {
   /// there is none of these; a full disk is no stalled one.
   package var stalledSince: Instant? {
     let write = oldestWriteStart ?? (isWaitingForSegment ? preparer.stepStart : nil)
-    guard let write, let read = readsStalledSince else { return write ?? readsStalledSince }
-    return min(write, read)
+    return .earlier(write, reads.stalledSince)
   }
 
   private var isWaitingForSegment: Bool {
@@ -69,6 +68,7 @@ extension LogStore {
     writing = nil
     if let start = oldestWriteStart { writeTimes.observe(clock() - start) }
     oldestWriteStart = nil
+    reads.didSeeProgress(at: clock())
     batch.isDurable = true
     segment.end += batch.bytes.count
     segment.highestIndex = max(segment.highestIndex, batch.highestIndex)

@@ -32,9 +32,7 @@ package final class LogStore<D: Disk> {
   /// The batch in flight, or the seal.
   var writing: Batch?
   var oldestWriteStart: Instant?
-  var readsUnderWay = 0
-  /// When the first of these began or, if later, when the last one came back.
-  var readsStalledSince: Instant?
+  var reads = ReadsUnderWay()
   var nextSequence: UInt64 = 1
   /// What the next batch header says of its predecessor. Numbers begin with 1.
   var lastNumber: UInt64

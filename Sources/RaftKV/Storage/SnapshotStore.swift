@@ -9,7 +9,8 @@ package final class SnapshotStore<D: Disk> {
   package private(set) var current: SnapshotFile<D>?
   /// Older ones, still to be removed. A removal that fails is tried again with the next snapshot.
   private var outdated: [EntryID] = []
-  private var isRemoving = false
+  private var removing: EntryID?
+  private var afterRemoval: (() -> Void)?
   /// At most one snapshot is written at a time, local or received.
   var writer: SnapshotWriter<D>?
   /// Whether `beginWriting` may be called.
@@ -83,11 +84,19 @@ package final class SnapshotStore<D: Disk> {
     removeNext()
   }
 
+  /// What concerns names has no order on a disk: nothing gets this name while the removal of a
+  /// damaged one is under way.
+  func onceFree(_ lastEntry: EntryID, _ body: @escaping () -> Void) {
+    if removing == lastEntry { afterRemoval = body } else { body() }
+  }
+
   private func removeNext() {
-    guard !isRemoving, let lastEntry = outdated.last else { return }
-    isRemoving = true
+    guard removing == nil, let lastEntry = outdated.last else { return }
+    removing = lastEntry
     disk.submit(.remove(SnapshotName.make(lastEntry))) { [self] result in
-      isRemoving = false
+      removing = nil
+      afterRemoval?()
+      afterRemoval = nil
       if case .failure(let error) = result, !error.isNotFound {
         return logger.warning("an old snapshot stays: \(error)")
       }

@@ -81,7 +81,7 @@ package final class SnapshotWriter<D: Disk> {
         CoverageMark.hit(.snapshotGivenUpAtTheEnd)
         return end(nil, completion)
       }
-      publish(completion)
+      store.onceFree(lastEntry) { [self] in publish(completion) }
     }
   }
 
