@@ -19,6 +19,7 @@ final class ReplicaBench {
     var peers: [RaftKV.Peer] = []
     var probed: [NodeID] = []
     var greetings = 0
+    var askedAgain: [NodeID] = []
 
     func setPeers(_ peers: [RaftKV.Peer]) { self.peers = peers }
     func send(_ envelope: Envelope, report: StateHashReport?, payload: UnsafeRawBufferPointer) {
@@ -29,6 +30,7 @@ final class ReplicaBench {
     func probe(_ peer: NodeID) { probed.append(peer) }
     func hangUp(on peer: NodeID) {}
     func greetAnew() { greetings += 1 }
+    func askAgain(_ peer: NodeID) { askedAgain.append(peer) }
     func discover(
       address: String, name: String,
       completion: @escaping (Result<PeerDescription, DiscoveryFailure>) -> Void

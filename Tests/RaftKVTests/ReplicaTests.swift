@@ -383,6 +383,30 @@ struct ReplicaTests {
     #expect(bench.wire.inquiries.map(\.address) == ["given:1"])
   }
 
+  @Test("who said where it is before we knew it as a member is asked again once we lead (D12)")
+  func askedAgain() throws {
+    let bench = try ReplicaBench(voters: 2...3)
+    bench.connect(2)
+    for number in [4, 5] {
+      bench.connect(number) {
+        $0.memberSince = LogIndex(9)
+        if number == 4 { $0.raftAddress = "moved:1" }
+      }
+    }
+    for number in [4, 5] {
+      hearConfiguration(bench, isCommitted: true) {
+        var member = ReplicaBench.member(number, .voter)
+        member.memberSince = LogIndex(9)
+        $0.members.append(member)
+      }
+    }
+    bench.pass(.seconds(2))
+    #expect(bench.wire.askedAgain.isEmpty, "only a leader records anything")
+    bench.lead(votes: [2, 3])
+    #expect(bench.node.raft.role == .leader)
+    #expect(bench.wire.askedAgain == [NodeID(4)])
+  }
+
   @Test("who moved while our disk was replaced says so to who was here before us (D12)")
   func moveSaidToFormerNode() throws {
     let bench = try ReplicaBench(voters: 2...2)

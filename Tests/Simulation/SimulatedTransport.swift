@@ -47,8 +47,16 @@ package final class SimulatedTransport: Transport {
 
   package func greetAnew() {
     world.marks.hit(.greetedAnew)
+    closeSoon { [unowned self] in openConnections }
+  }
+
+  package func askAgain(_ peer: NodeID) {
+    closeSoon { [unowned self] in links.filter { $0.id == peer }.compactMap(\.connection) }
+  }
+
+  private func closeSoon(_ connections: @escaping () -> [Connection]) {
     let close = { [unowned self] in
-      for connection in openConnections { drop(connection) }
+      for connection in connections() { drop(connection) }
     }
     world.queue.schedule(.completion(host: host, epoch: epoch, close), at: world.now)
   }

@@ -180,6 +180,11 @@ package final class PeerTransport: Transport {
     for link in links { close(link, backoff: PeerLink.firstBackoff) }
   }
 
+  package func askAgain(_ peer: NodeID) {
+    guard let link = link(to: peer) else { return }
+    close(link, backoff: PeerLink.firstBackoff)
+  }
+
   private func close(_ link: PeerLink, backoff: Interval) {
     link.backoff = backoff
     // The delegate hears of it from the streams' close callbacks.

@@ -19,6 +19,8 @@ package protocol Transport: AnyObject {
   func hangUp(on peer: NodeID)
   /// Our addresses are others than we have said: all connections are made anew, with a new hello.
   func greetAnew()
+  /// What this peer said in its hello counts only now: its connection is made anew, with another.
+  func askAgain(_ peer: NodeID)
   /// Dials an address to learn who is there; the answer comes within three seconds, exactly once.
   func discover(
     address: String, name: String,

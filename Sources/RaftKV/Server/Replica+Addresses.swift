@@ -8,13 +8,18 @@ extension Replica {
     let isNews = raft.configuration.member(peer)?.raftAddress != hello.raftAddress
     if isNews, PlantedBug.movesUnrecorded.isActive { return }
     #endif
+    guard HostPort(hello.raftAddress) != nil, HostPort(hello.httpAddress) != nil else { return }
+    let said = Addresses(raft: hello.raftAddress, http: hello.httpAddress)
     guard let member = raft.configuration.member(peer),
-      hello.sender.memberSince == member.memberSince, HostPort(hello.raftAddress) != nil,
-      HostPort(hello.httpAddress) != nil
-    else { return }
+      hello.sender.memberSince == member.memberSince
+    else {
+      unplaced[peer] = (said, hello.sender.memberSince)
+      return
+    }
+    unplaced[peer] = nil
     advertised[peer] = Advertisement(
-      said: Addresses(raft: hello.raftAddress, http: hello.httpAddress),
-      recorded: recorded(member), knownThrough: max(raft.commitIndex, commitMarks.newest))
+      said: said, recorded: recorded(member),
+      knownThrough: max(raft.commitIndex, commitMarks.newest))
     noteAddresses(of: peer)
   }
 
@@ -88,9 +93,17 @@ extension Replica {
     }
   }
 
-  /// A new leader looks at what every member has said of itself, and at what it says itself.
+  /// A new leader looks at what every member has said of itself, and at what it says itself. Who
+  /// said so before we knew it as the member that it is, is asked again: how its word compares with
+  /// what has been recorded since, only the member can tell.
   func noteAllAddresses() {
-    for member in raft.configuration.members { noteAddresses(of: member.id) }
+    for member in raft.configuration.members {
+      if let (said, since) = unplaced[member.id], since == member.memberSince {
+        unplaced[member.id] = nil
+        if said != Addresses(member) { transport.askAgain(member.id) }
+      }
+      noteAddresses(of: member.id)
+    }
   }
 
   /// The dial that confirms a move may be lost, while the member stays connected and so has no

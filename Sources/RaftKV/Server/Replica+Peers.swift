@@ -181,6 +181,7 @@ extension Replica: TransportDelegate {
   package func didDisconnect(_ peer: NodeID) {
     now = clock()
     deferred[peer] = nil
+    unplaced[peer] = nil
     raft.didDisconnect(peer, at: now)
     // Perhaps its process is gone: who refuses a connection is. Who leads
     // us is worth a look at once.

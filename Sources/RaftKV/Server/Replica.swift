@@ -76,6 +76,8 @@ package final class Replica<D: Disk, T: Transport, Replies: ReplySink> {
   var deferred: [NodeID: Deque<Envelope>] = [:]
   /// What members said of themselves when they last connected. Their order never matters.
   var advertised: [NodeID: Advertisement] = [:]
+  /// What a hello said whose sender is connected, and named a membership that we did not know of.
+  var unplaced: [NodeID: (said: Addresses, memberSince: LogIndex)] = [:]
   /// What a configuration entry has said of us since our start; it counts more than our flags.
   var givenAddresses: RecordedAddresses?
   /// By our own log; nil before that was looked at.

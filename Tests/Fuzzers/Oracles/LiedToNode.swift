@@ -12,6 +12,7 @@ final class LiedToNode {
     func probe(_ peer: NodeID) {}
     func hangUp(on peer: NodeID) {}
     func greetAnew() {}
+    func askAgain(_ peer: NodeID) {}
     func discover(
       address: String, name: String,
       completion: @escaping (Result<PeerDescription, DiscoveryFailure>) -> Void
