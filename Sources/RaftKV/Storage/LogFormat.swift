@@ -81,6 +81,9 @@ struct SegmentHeader {
 
   static func name(_ id: UInt64) -> String { namePrefix + hexadecimal(id) }
 
+  /// Whether a batch fits what it says of the largest one.
+  var allowsBatches: Bool { largestBatch > 0 && largestBatch % LogFormat.sectorSize == 0 }
+
   /// The id in a segment's name; nil for any other file.
   static func id(name: String) -> UInt64? {
     guard name.hasPrefix(namePrefix) else { return nil }

@@ -121,7 +121,7 @@ struct LogRecovery<D: Disk> {
     guard header.id == id else {
       throw .corrupt("\(name) is a copy of \(SegmentHeader.name(header.id))")
     }
-    guard header.size == bytes.count, header.largestBatch % LogFormat.sectorSize == 0 else {
+    guard header.size == bytes.count, header.allowsBatches else {
       throw .corrupt("\(name) has \(bytes.count) bytes, not the \(header.size) it was made with")
     }
     return header
