@@ -187,10 +187,14 @@ struct SnapshotStoreTests {
   func waitsForRemoval() throws {
     for seed in 1...100 {
       let disk = SimulatedDisk(random: Random(seed: UInt64(seed)))
-      write(content, as: entry(10), to: Store(disk: disk, logger: .silent), on: disk)
+      for index: UInt64 in [10, 2] {
+        write(content, as: entry(index), to: Store(disk: disk, logger: .silent), on: disk)
+      }
       let store = Store(disk: disk, logger: .silent)
       write(content, as: entry(5), to: store, on: disk)
-      store.adopt(try store.open(entry(5)), removing: [entry(10)])
+      // One of the two waits for the other, and so may be begun at any moment.
+      let others = seed % 2 == 0 ? [entry(10), entry(2)] : [entry(2), entry(10)]
+      store.adopt(try store.open(entry(5)), removing: others)
       let writer = store.beginWriting(entry(10)) { _ in }
       while !writer.isReady, disk.step() {}
       writer.finish { _ in }

@@ -3,7 +3,7 @@ extension Replica {
   /// A member's hello may name addresses that the configuration does not have (D12). Whoever leads
   /// has them recorded; that may be us, later. A node that does not know yet that it is a member
   /// cannot know either which addresses it was given.
-  func noteAddresses(of peer: NodeID, _ hello: Hello) {
+  func noteAddresses(of peer: NodeID, _ hello: Hello, isConnected: Bool) {
     #if PLANTED_BUGS
     let isNews = raft.configuration.member(peer)?.raftAddress != hello.raftAddress
     if isNews, PlantedBug.movesUnrecorded.isActive { return }
@@ -13,7 +13,7 @@ extension Replica {
     guard let member = raft.configuration.member(peer),
       hello.sender.memberSince == member.memberSince
     else {
-      unplaced[peer] = (said, hello.sender.memberSince)
+      if isConnected { unplaced[peer] = (said, hello.sender.memberSince) }
       return
     }
     unplaced[peer] = nil
@@ -98,9 +98,11 @@ extension Replica {
   /// what has been recorded since, only the member can tell.
   func noteAllAddresses() {
     for member in raft.configuration.members {
-      if let (said, since) = unplaced[member.id], since == member.memberSince {
+      if let (said, since) = unplaced[member.id], since == member.memberSince,
+        said != Addresses(member)
+      {
         unplaced[member.id] = nil
-        if said != Addresses(member) { transport.askAgain(member.id) }
+        transport.askAgain(member.id)
       }
       noteAddresses(of: member.id)
     }

@@ -175,7 +175,7 @@ extension Replica: TransportDelegate {
   package func didConnect(_ peer: NodeID, hello: Hello) {
     now = clock()
     raft.didConnect(peer, at: now)
-    noteAddresses(of: peer, hello)
+    noteAddresses(of: peer, hello, isConnected: true)
   }
 
   package func didDisconnect(_ peer: NodeID) {
@@ -245,7 +245,7 @@ extension Replica: TransportDelegate {
     // Whoever was away while this host's disk was replaced dials the node that was here before us.
     // Where it has moved as well, this is all that we will hear of its new address (D12).
     if refusal.code == .anotherIncarnation, hello.cluster == identity.cluster {
-      noteAddresses(of: hello.sender.id, hello)
+      noteAddresses(of: hello.sender.id, hello, isConnected: false)
     }
     // Somebody counts on our name as a member of an existing cluster, but on other data.
     guard hello.target.name == settings.name, hello.target.memberSince > .zero,

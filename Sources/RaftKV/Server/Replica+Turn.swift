@@ -203,6 +203,7 @@ extension Replica {
 
   func didPersist(ticket: UInt64) {
     now = clock()
+    chunkReads.didSeeProgress(at: now)
     metrics.writes.didPersist(ticket: ticket, at: now)
     raft.didPersist(ticket: ticket, at: now, into: &effects)
     performLogEdits()

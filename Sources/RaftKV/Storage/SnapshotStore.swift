@@ -69,8 +69,6 @@ package final class SnapshotStore<D: Disk> {
   }
 
   func didPublish(_ file: SnapshotFile<D>) {
-    // It may have taken the place of a damaged one that could not be removed.
-    outdated.removeAll { $0 == file.lastEntry }
     // A received one may have overtaken it, and by now the log begins behind that one.
     if let current, current.lastEntry.index > file.lastEntry.index {
       outdated.append(file.lastEntry)
@@ -85,8 +83,9 @@ package final class SnapshotStore<D: Disk> {
   }
 
   /// What concerns names has no order on a disk: nothing gets this name while the removal of a
-  /// damaged one is under way.
+  /// damaged one is under way, and none is begun from here on.
   func onceFree(_ lastEntry: EntryID, _ body: @escaping () -> Void) {
+    outdated.removeAll { $0 == lastEntry }
     if removing == lastEntry { afterRemoval = body } else { body() }
   }
 
