@@ -17,6 +17,14 @@ struct LogRecoveryTests {
   private static let last = 1536
   private static let tail = 2048
 
+  /// A batch may fill a segment.
+  private static var limitsOfLongBatches: LogLimits {
+    var limits = LogBench.smallLimits
+    limits.maximumBatchSize = limits.segmentSize - 512
+    limits.keptTail = 0
+    return limits
+  }
+
   private func refusal(_ disk: SimulatedDisk, term: Term = Term(1000)) -> RecoveryError? {
     do throws(RecoveryError) {
       _ = try LogBench(disk, term: term)
@@ -213,9 +221,7 @@ struct LogRecoveryTests {
   /// snapshot, and with the power goes the first place.
   @Test("the oldest segment may have lost its only batch, if that is in the next")
   func oldestWithoutBatch() throws {
-    var limits = LogBench.smallLimits
-    limits.maximumBatchSize = limits.segmentSize - 512
-    limits.keptTail = 0
+    let limits = Self.limitsOfLongBatches
     let disk = try LogBench.emptyDisk(limits: limits)
     let bench = try LogBench(disk, limits: limits)
     bench.write(1, size: 9000)
@@ -242,8 +248,7 @@ struct LogRecoveryTests {
 
   @Test("the first segment of all begins with the first batch of all, whatever the next one shows")
   func firstBatchDamaged() throws {
-    var limits = LogBench.smallLimits
-    limits.maximumBatchSize = limits.segmentSize - 512
+    let limits = Self.limitsOfLongBatches
     let disk = try LogBench.emptyDisk(limits: limits)
     let bench = try LogBench(disk, limits: limits)
     bench.write(2, size: 9000)

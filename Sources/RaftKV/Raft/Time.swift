@@ -12,6 +12,7 @@ package struct Instant: Hashable, Comparable, Sendable {
     guard let left, let right else { return left ?? right }
     return min(left, right)
   }
+
   package static func < (left: Instant, right: Instant) -> Bool {
     left.nanoseconds < right.nanoseconds
   }

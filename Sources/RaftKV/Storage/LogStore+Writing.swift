@@ -101,10 +101,7 @@ extension LogStore {
 
   /// When this store next wants `deadlinePassed` to be called.
   package var deadline: Instant? {
-    guard let sealDeadline, let retry = preparer.nextAttempt else {
-      return sealDeadline ?? preparer.nextAttempt
-    }
-    return min(sealDeadline, retry)
+    .earlier(sealDeadline, preparer.nextAttempt)
   }
 
   /// Seals the idle log, and asks a full disk again.
