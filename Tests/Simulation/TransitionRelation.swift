@@ -153,13 +153,25 @@ package struct TransitionRelation {
   }
 
   /// Learns what has come to its receiver. What was sent and lost vouches for nothing; and neither
-  /// does an append whose previous entry the log does not hold (logOk).
-  package mutating func didReceive(_ envelope: Envelope, holds: (EntryID) -> Bool) {
+  /// does an append whose previous entry the log does not hold (logOk), nor what a full disk does
+  /// not take of it.
+  package mutating func didReceive(
+    _ envelope: Envelope, isFull: Bool = false, holds: (EntryID) -> Bool
+  ) {
     switch envelope.message {
     case .append(let request):
       guard holds(request.previous) else { return }
+      var last = request.last
+      if isFull {
+        last = request.previous.index
+        for entry in request.entries {
+          let next = EntryID(index: last.next, term: entry.term)
+          guard entry.kind != .command || holds(next) else { break }
+          last = next.index
+        }
+      }
       let earlier = vouched[envelope.to]?[envelope.term] ?? .zero
-      vouched[envelope.to, default: [:]][envelope.term] = max(earlier, request.last)
+      vouched[envelope.to, default: [:]][envelope.term] = max(earlier, last)
     case .snapshotChunk(let chunk):
       offered[envelope.to] = max(offered[envelope.to] ?? .zero, chunk.lastEntry.index)
     default: break

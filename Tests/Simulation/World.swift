@@ -231,7 +231,8 @@ package final class World {
   private func noteArrival(_ packet: Packet, _ process: Process) {
     guard case .message(let envelope, _, _) = packet.content else { return }
     let outline = process.replica.raft.outline
-    transitions.didReceive(envelope) {
+    let isFull = process.replica.raft.storage == .full
+    transitions.didReceive(envelope, isFull: isFull) {
       $0.index < outline.base.index || outline.contains($0)
     }
     guard packet.chunk?.isLast == true else { return }

@@ -118,7 +118,7 @@ package struct AppendReply: Equatable, Sendable {
     /// The log does not have `previous`. The hint is the last entry at or before it whose term
     /// could still agree: the leader probes no later than there (B12).
     case conflict(previous: LogIndex, hint: EntryID)
-    /// The disk is full: come back later; nothing was appended.
+    /// The disk is full: come back later; nothing was appended after this entry.
     case full(previous: LogIndex)
   }
   package var outcome: Outcome

@@ -37,6 +37,8 @@ package struct Progress: Equatable, Sendable {
   private var sentRound: UInt64 = 0
   /// While probing: one request is out, and its answer or a heartbeat's is awaited (B13).
   package var isProbeSent = false
+  /// While probing: for want of room it refused what comes after this entry.
+  package var refusedAfter: LogIndex?
   /// The last entry that the newest probe carried, and the newest round when it left.
   private var probeEnd = LogIndex.zero
   private var probeRound: UInt64 = 0
@@ -88,6 +90,7 @@ package struct Progress: Equatable, Sendable {
     if state != .probe { nextIndex = matchIndex.next }
     state = .probe
     isProbeSent = false
+    refusedAfter = nil
     forgetInFlight()
   }
 
@@ -95,6 +98,7 @@ package struct Progress: Equatable, Sendable {
   /// it. Were it lost after all, the next answer to a heartbeat would show the gap.
   package mutating func becomeReplicate() {
     state = .replicate
+    refusedAfter = nil
     nextIndex = max(matchIndex, probeEnd).next
     probeEnd = .zero
     forgetInFlight()
@@ -104,6 +108,11 @@ package struct Progress: Equatable, Sendable {
     isProbeSent = true
     probeEnd = last
     probeRound = round
+  }
+
+  /// Whether the newest probe went up to here, or farther.
+  package func isOfProbe(_ index: LogIndex) -> Bool {
+    index >= nextIndex.previous && index <= max(probeEnd, nextIndex.previous)
   }
 
   /// A heartbeat of this round was answered: what was sent before it has arrived, or never will.
@@ -117,6 +126,7 @@ package struct Progress: Equatable, Sendable {
   package mutating func becomeSnapshot(_ snapshot: SnapshotProgress) {
     state = .snapshot(snapshot)
     probeEnd = .zero
+    refusedAfter = nil
     forgetInFlight()
   }
 

@@ -5,7 +5,6 @@ extension Raft {
     roundHeard = max(roundHeard, request.round)
     let count = request.entries.count
     let previous = request.previous
-    let last = previous.index + count
     // Where our log begins, everything is committed and so agrees with every leader's log.
     let skipped = max(0, min(count, outline.base.index - previous.index))
     if skipped > 0 { CoverageMark.hit(.appendBelowBase) }
@@ -33,17 +32,15 @@ extension Raft {
     let isBeyondCommit = previous.index >= commitIndex && first > skipped
     if isBeyondCommit, PlantedBug.truncatesAlways.isActive { first = skipped }
     #endif
-    if first < count {
-      // The last of the room is for what keeps the cluster going.
-      let isCommand = request.entries[first...].contains { $0.kind == .command }
-      guard storage != .full || !isCommand else {
-        CoverageMark.hit(.appendRefusedFull)
-        return send(
-          .appendReply(AppendReply(outcome: .full(previous: previous.index), round: roundHeard)),
-          to: leader)
-      }
-      append(request.entries, from: first, after: previous.index + first, into: &effects)
+    // The last of the room is for what keeps the cluster going.
+    var end = count
+    if storage == .full {
+      end = request.entries[first...].firstIndex { $0.kind == .command } ?? count
     }
+    if first < end {
+      append(request.entries[first..<end], after: previous.index + first, into: &effects)
+    }
+    let last = previous.index + end
     verifiedIndex = max(verifiedIndex, last)
     // Only what this message vouches for may be committed by it (B4).
     if request.leaderCommit > last { CoverageMark.hit(.commitBeyondMessage) }
@@ -53,25 +50,33 @@ extension Raft {
       commitIndex = max(commitIndex, min(request.leaderCommit, lastIndex))
     }
     #endif
-    owesAcknowledgement = true
+    if end == count {
+      owesAcknowledgement = true
+    } else {
+      CoverageMark.hit(.appendRefusedFull)
+      let outcome = AppendReply.Outcome.full(previous: last)
+      send(.appendReply(AppendReply(outcome: outcome, round: roundHeard)), to: leader)
+      // What it has is acknowledged once: to some leaders that means that there is room.
+      owesAcknowledgement = owesAcknowledgement || last > acknowledgedIndex
+    }
     giveUpOutrunSnapshot()
   }
 
   private mutating func append(
-    _ entries: [EntryHeader], from first: Int, after index: LogIndex, into effects: inout Effects
+    _ entries: ArraySlice<EntryHeader>, after index: LogIndex, into effects: inout Effects
   ) {
     if index < lastIndex {
       CoverageMark.hit(.conflictTruncated)
       truncate(after: index, into: &effects)
     }
     var isConfigurationNew = false
-    for entry in entries[first...] {
+    for entry in entries {
       outline.append(term: entry.term, size: Int(entry.size))
       guard let configuration = entry.configuration else { continue }
       configurations.append(configuration, at: lastIndex)
       isConfigurationNew = true
     }
-    effects.logEdits.append(.appendReceived(first: first, count: entries.count - first))
+    effects.logEdits.append(.appendReceived(first: entries.startIndex, count: entries.count))
     hasUnwrittenEdits = true
     // In force from now on, committed or not (D2).
     if isConfigurationNew { didChangeConfiguration(into: &effects) }

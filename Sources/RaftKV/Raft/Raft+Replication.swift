@@ -77,13 +77,24 @@ extension Raft {
     switch reply.outcome {
     case .matched(let index): didMatch(index, peer, at: now, into: &effects)
     case .conflict(let previous, let hint): didConflict(at: previous, hint: hint, peer)
-    case .full:
-      CoverageMark.hit(.followerIsFull)
-      leadership!.progress[peer].isFull = true
-      leadership!.progress[peer].becomeProbe()
-      // Until a heartbeat's answer says that there is room.
-      leadership!.progress[peer].isProbeSent = true
+    case .full(let previous): didFindFull(at: previous, peer)
     }
+  }
+
+  /// It gets no more until a heartbeat's answer says that there is room, or it connects again.
+  private mutating func didFindFull(at previous: LogIndex, _ peer: Int) {
+    CoverageMark.hit(.followerIsFull)
+    leadership!.progress[peer].isFull = true
+    switch leadership!.progress[peer].state {
+    case .snapshot: return
+    case .replicate: leadership!.progress[peer].becomeProbe()
+    case .probe:
+      // What it took of the newest probe it acknowledges, and no more was taken.
+      guard leadership!.progress[peer].isOfProbe(previous) else { return }
+      leadership!.progress[peer].probe(after: leadership!.progress[peer].nextIndex.previous)
+    }
+    leadership!.progress[peer].isProbeSent = true
+    leadership!.progress[peer].refusedAfter = previous
   }
 
   private mutating func didMatch(
@@ -91,15 +102,25 @@ extension Raft {
   ) {
     guard index <= lastIndex else { return }  // Not of this log; never count it (B5).
     let hasMoved = leadership!.progress[peer].acknowledge(through: index, at: now)
-    leadership!.progress[peer].isFull = false
     switch leadership!.progress[peer].state {
-    case .probe: leadership!.progress[peer].becomeReplicate()
+    case .probe:
+      // Who refused what comes next says how much it has before that.
+      if let refused = leadership!.progress[peer].refusedAfter,
+        leadership!.progress[peer].matchIndex <= refused
+      {
+        break
+      }
+      leadership!.progress[peer].becomeReplicate()
     case .snapshot(let snapshot)
     where leadership!.progress[peer].matchIndex
       >= min(outline.base.index, snapshot.lastEntry.index):
       // From here the log itself serves it; or, if that was compacted meanwhile, a newer snapshot.
       CoverageMark.hit(.logServesAfterSnapshot)
       leadership!.progress[peer].becomeReplicate()
+      // Chunks do not say how far the log is committed. If no entry follows to say so, none does.
+      if leadership!.progress[peer].nextIndex > lastIndex {
+        sendEntries(to: peer, through: lastIndex)
+      }
     case .snapshot, .replicate: break
     }
     guard hasMoved else { return }
@@ -147,6 +168,9 @@ extension Raft {
       #if PLANTED_BUGS
       if PlantedBug.probeNeverRetried.isActive { return }
       #endif
+      // A disk that is still full would refuse once more what it has refused.
+      if !reply.isFull { leadership!.progress[peer].refusedAfter = nil }
+      guard leadership!.progress[peer].refusedAfter == nil else { return }
       // The probe or its answer may have been lost (B13): this heartbeat left after it.
       leadership!.progress[peer].retryProbe(before: reply.round)
     case .replicate:
@@ -220,9 +244,7 @@ extension Raft {
       return sendChunk(to: peer, at: now)
     }
     if leadership!.progress[peer].state == .probe {
-      guard !leadership!.progress[peer].isProbeSent, !leadership!.progress[peer].isFull else {
-        return
-      }
+      guard !leadership!.progress[peer].isProbeSent else { return }
       let last = batchEnd(after: leadership!.progress[peer].nextIndex.previous)
       sendEntries(to: peer, through: last)
       leadership!.progress[peer].didProbe(through: last, round: leadership!.round)
@@ -285,6 +307,8 @@ extension Raft {
   /// A message connection to `peer` is up. What was on its way on an older one may be lost.
   package mutating func didConnect(_ peer: NodeID, at now: Instant) {
     if !connected.contains(peer) { connected.append(peer) }
+    // What we acknowledged on an older one it may not have heard.
+    if peer == leader { acknowledgedIndex = .zero }
     // A learner that was given up while it was away asks for no votes,
     // and would not hear of it else.
     guard let index = leadership?.index(of: peer) else { return tellRemoved(peer) }
