@@ -469,6 +469,37 @@ struct ReplicaTests {
     #expect(bench.wire.inquiries.count == 1)
   }
 
+  // MARK: Health
+
+  @Test("a leader that has just restarted knows of no commit: who follows it is not ready by that")
+  func readyByLeadersTerm() throws {
+    let bench = try ReplicaBench(voters: 2...2)
+    bench.connect(2)
+    func isReady(_ level: ReadLevel) -> Bool {
+      if case .healthy = bench.node.readiness(level) { true } else { false }
+    }
+    func hearAppend(_ count: Int, leaderCommit: LogIndex) {
+      let previous = bench.node.raft.outline.lastEntry
+      let id = EntryID(index: previous.index.next, term: Term(2))
+      var records = ByteBuffer()
+      if count > 0 { records.append(EntryRecord(kind: .noop, id: id, payload: .empty)) }
+      let header = EntryHeader(term: Term(2), kind: .noop, size: 0)
+      let request = AppendRequest(
+        previous: previous, leaderCommit: leaderCommit, round: 1,
+        entries: Array(repeating: header, count: count))
+      bench.hear(.append(request), from: 2, term: Term(2), payload: records)
+    }
+    hearAppend(0, leaderCommit: .zero)
+    #expect(!isReady(.stale) && !isReady(.leaseBound))
+    hearAppend(1, leaderCommit: .zero)
+    let noop = bench.node.raft.lastIndex
+    bench.hear(.heartbeat(Heartbeat(commit: noop.previous, round: 2)), from: 2)
+    #expect(bench.node.appliedIndex == noop.previous)
+    #expect(!isReady(.stale), "entries of former terms do not say what else is committed")
+    bench.hear(.heartbeat(Heartbeat(commit: noop, round: 3)), from: 2)
+    #expect(bench.node.appliedIndex == noop && isReady(.stale) && isReady(.leaseBound))
+  }
+
   // MARK: Apply
 
   /// A leader sends a configuration that differs like this, after our last entry or another; its

@@ -251,11 +251,36 @@ struct Recovery {
     let isAtRest = world.run(until: world.now + 2 * Duration.second) {
       world.hosts.allSatisfy { $0.process?.replica.load.waiting == nil }
     }
-    guard !isAtRest else { return world.checkFitness() }
+    guard !isAtRest else {
+      world.checkFitness()
+      return checkReadiness()
+    }
     for host in world.hosts {
       if let waiting = host.process?.replica.load.waiting {
         world.fail(.bounds, "\(host.name) is at rest, and \(waiting) still waits")
       }
+    }
+  }
+
+  /// And so is who does not hear its leader for a while, and misses nothing by it.
+  private func checkReadiness() {
+    let timeout = world.swarm.parameters.electionTimeout.nanoseconds
+    if let leader = world.currentLeader, world.hosts.count > 1 {
+      let other = (leader + 1) % world.hosts.count
+      world.clog(leader, other)
+      world.run(until: world.now + 3 * timeout)
+      world.unclog(leader, other)
+    }
+    let isReady = world.run(until: world.now + 20 * timeout) { unready.isEmpty }
+    guard !isReady, world.failure == nil else { return }
+    world.fail(.convergence, "at rest, and not ready: \(unready.joined(separator: "; "))")
+  }
+
+  private var unready: [String] {
+    world.hosts.compactMap { host in
+      guard let replica = host.process?.replica else { return "\(host.name) is down" }
+      guard case .failure(let failure) = replica.readiness(.leaseBound) else { return nil }
+      return "\(host.name): \(failure.message)"
     }
   }
 }

@@ -6,7 +6,7 @@ extension Replica {
   /// Ready for reads at `level`. With `.stale`: has been up to date once since its start; what it
   /// has may be old by now. Otherwise it also knows a leader, and has applied what was committed
   /// one to two election timeouts ago.
-  func readiness(_ level: ReadLevel) -> Reply {
+  package func readiness(_ level: ReadLevel) -> Reply {
     if isStopping { return .unready("draining", "This node is stopping and takes no new work.") }
     if raft.configuration.members.isEmpty {
       return .unready("not_in_cluster", "This node waits to be joined.")
@@ -28,8 +28,12 @@ extension Replica {
     guard isSettled else {
       return .unready("no_leader", "No leader was heard from within the election timeout.")
     }
+    // What it has of former terms may not be all that is committed (§8).
+    guard raft.role != .leader || raft.hasCommittedInTerm else {
+      return .unready("behind", "This node leads, and has committed nothing in its term yet.")
+    }
     if isLearner { return .unready("learner", "This node is being caught up by its leader.") }
-    guard appliedIndex >= commitMarks.required else {
+    guard commitMarks.isKnown, appliedIndex >= commitMarks.required else {
       return .unready("behind", "This node lags behind its leader\(lagDescription).")
     }
     let part =
@@ -44,21 +48,33 @@ extension Replica {
     return known > .zero ? ": it has applied \(appliedIndex) of \(known)" : ""
   }
 
-  /// A leader said how far the log is committed, more than we may have of it.
+  /// A leader says with its entries how far the log is committed, more than we may have of it. With
+  /// a snapshot it does not, however long that takes, and sends entries or none after it; to a full
+  /// disk it sends no more of them.
   func noteLeaderCommit(_ envelope: Envelope) {
-    guard case .append(let request) = envelope.message, envelope.from == raft.leader,
-      envelope.term == raft.currentTerm
-    else { return }
-    commitMarks.note(request.leaderCommit, at: now)
+    guard envelope.from == raft.leader, envelope.term == raft.currentTerm else { return }
+    switch envelope.message {
+    case .append(let request):
+      guard raft.storage != .full || raft.outline.holds(request) else {
+        return commitMarks.forget(untilEntries: true)
+      }
+      commitMarks.note(request.leaderCommit, withEntries: request.count > 0, at: now)
+    case .snapshotChunk(let chunk) where chunk.lastEntry.index > raft.commitIndex:
+      commitMarks.forget(untilEntries: false)
+    default: break
+    }
   }
 
   /// The end of a turn.
   func stepCommitMarks() {
     if raft.role == .leader, raft.hasCommittedInTerm {
       commitMarks.note(raft.commitIndex, at: now)
+    } else if raft.leader == .none {
+      commitMarks.mayHaveMissed()
     }
     commitMarks.advance(to: now, every: settings.parameters.electionTimeout)
-    commitMarks.didApply(appliedIndex, at: now)
+    let term = raft.outline.term(at: appliedIndex)
+    commitMarks.didApply(appliedIndex, isOfPresentTerm: term == raft.currentTerm, at: now)
   }
 }
 
@@ -69,18 +85,38 @@ struct CommitMarks {
   private(set) var required = LogIndex.zero
   private var next = LogIndex.zero
   private(set) var newest = LogIndex.zero
+  /// Nil while nobody says how far the log is committed.
   private var nextSince: Instant?
+  var isKnown: Bool { nextSince != nil }
+  /// What comes next may be far ahead: it is required at once.
+  private var isNextUrgent = false
+  private var needsEntries = false
   /// When what was committed when a leader was first heard was applied.
+  ///
+  /// A leader that has just restarted names an old commit index, or none: what else is committed it
+  /// learns with the first entry of its own term (§8). So an entry of that term is asked for too.
   private(set) var caughtUpAt: Instant?
   var hasCaughtUp: Bool { caughtUpAt != nil }
 
-  mutating func note(_ commit: LogIndex, at now: Instant) {
+  mutating func note(_ commit: LogIndex, withEntries: Bool = true, at now: Instant) {
     newest = max(newest, commit)
-    guard nextSince == nil else { return }
+    if withEntries { needsEntries = false }
+    guard !isKnown || isNextUrgent, !needsEntries else { return }
+    isNextUrgent = false
     required = newest
     next = newest
     nextSince = now
   }
+
+  /// Until the next word nothing is known; or until the next that comes with entries, as it does
+  /// once what we could not take of the log is sent again.
+  mutating func forget(untilEntries: Bool) {
+    nextSince = nil
+    needsEntries = untilEntries
+  }
+
+  /// No leader was heard for a while.
+  mutating func mayHaveMissed() { isNextUrgent = true }
 
   /// What was committed `interval` ago is required from now on.
   mutating func advance(to now: Instant, every interval: Interval) {
@@ -90,8 +126,15 @@ struct CommitMarks {
     nextSince = now
   }
 
-  mutating func didApply(_ index: LogIndex, at now: Instant) {
-    if !hasCaughtUp, nextSince != nil, index >= required { caughtUpAt = now }
+  mutating func didApply(_ index: LogIndex, isOfPresentTerm: Bool, at now: Instant) {
+    if !hasCaughtUp, isKnown, isOfPresentTerm, index >= required { caughtUpAt = now }
+  }
+}
+
+extension LogOutline {
+  fileprivate func holds(_ request: AppendRequest) -> Bool {
+    let term = request.entries.last?.term ?? request.previous.term
+    return request.last <= base.index || self.term(at: request.last) == term
   }
 }
 

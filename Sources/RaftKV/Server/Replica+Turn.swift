@@ -85,6 +85,7 @@ extension Replica {
     if isLate {
       logger.warning("the loop stood still for \(lateness.milliseconds) ms")
       raft.didStall(at: now)
+      commitMarks.mayHaveMissed()
     }
     raft.deadlinePassed(at: now, into: &effects)
   }
