@@ -64,6 +64,8 @@ package enum Fault: Sendable {
   case resetAll(Victim)
   /// Their connection ends, and for a while there is no other.
   case hangUp(Victim, Victim, UInt64)
+  /// Its process dies, and whoever looks for it until it is back hears late that nobody is there.
+  case lateRefusals(Victim, delay: UInt64, downTime: UInt64)
   /// Messages as datagrams are lost and doubled more than usual; in thousandths.
   case storm(loss: Int, duplication: Int, UInt64)
   /// Messages of these kinds, one bit for each, are lost or come late; in thousandths.

@@ -37,6 +37,7 @@ extension FaultPlanner {
       if random.coin(0.2) { return addStarving(at: time) }
       addLaggard(at: time)
     case .muffling: addMuffling(at: time)
+    case .lateRefusals: addLateRefusals(at: time)
     default: preconditionFailure("\(feature) is no event")
     }
   }
@@ -56,6 +57,17 @@ extension FaultPlanner {
     add(.diskError(follower, .write, of: "snapshot-", after: 0), at: time)
     add(.burst(leader, writes: overSnapshot()), at: time + random.time(0, length / 2))
     add(.burst(leader, writes: 1 + random.below(20)), at: time + random.time(length / 2, length))
+  }
+
+  /// The leader's process dies and is back at once. The others have looked for it meanwhile, and
+  /// hear late that nobody was there. By then the new process may lead, and nothing that it says
+  /// just then sets them right: its lease is worth what they make of the old news (C7).
+  private mutating func addLateRefusals(at time: UInt64) {
+    let timeout = swarm.parameters.electionTimeout.nanoseconds
+    let downTime = random.time(timeout / 8, timeout / 2)
+    let delay = min(random.time(timeout * 3 / 2, timeout * 5), 2900 * Duration.millisecond)
+    add(.lateRefusals(leader(), delay: delay, downTime: downTime), at: time)
+    add(.cut(.mute(leader()), timeout / 2), at: time + delay - random.time(0, timeout / 4))
   }
 
   /// So many writes that a snapshot is due after them, where that is not too many.

@@ -22,6 +22,11 @@ struct Packet {
 }
 
 extension Packet {
+  /// On a connection that orders it with nothing else.
+  var isAlone: Bool {
+    if case .connectionRefused = content { true } else { connection.purpose == .probe }
+  }
+
   /// One bit for each kind of message; 0 for what belongs to a connection.
   var kindBit: UInt64 {
     guard case .message(let envelope, _, _) = content else { return 0 }
@@ -109,8 +114,9 @@ enum InquiryOutcome {
 /// The wires: one path per direction between two hosts.
 ///
 /// As a stream, a path keeps the order of what is sent on one connection and loses nothing: behind
-/// a cut it waits, and arrives late or never. As datagrams, each message is on its own: it may be
-/// lost, doubled, or overtake others; nothing in Raft depends on more.
+/// a cut it waits, and arrives late or never. A probe has a connection of its own, and so has a
+/// refusal. As datagrams, each message is on its own: it may be lost, doubled, or overtake others;
+/// nothing in Raft depends on more.
 struct SimulatedNetwork {
   struct Path {
     /// How many faults cut it right now: datagrams are lost, streams wait.
@@ -170,6 +176,7 @@ extension World {
     }
     if isLossy(packet) { return sendLossy(packet) }
     var arrival = now + latency(packet)
+    if packet.isAlone { return queue.schedule(.packet(packet), at: arrival) }
     if isSnapshotLane(packet) {
       arrival = max(arrival, network[packet.source, packet.target].lastArrival.1)
       network[packet.source, packet.target].lastArrival.1 = arrival

@@ -21,7 +21,7 @@ struct Swarm {
     case slowDisk, hungDisk, fullDisk, diskErrors, rot
     case wipes, moves, removals, stops, transfers
     // Several events that belong together.
-    case handOvers, echoes, forsaking, stranding, laggards, muffling
+    case handOvers, echoes, forsaking, stranding, laggards, muffling, lateRefusals
 
     var isEvent: Bool { rawValue > Feature.triggers.rawValue }
     var isStory: Bool { rawValue >= Feature.handOvers.rawValue }

@@ -105,6 +105,11 @@ extension World {
       let host = hosts[find(victim, moment)]
       kill(host, losingPower: losingPower)
       planStart(host, after: downTime)
+    case .lateRefusals(let victim, let delay, let downTime):
+      let host = hosts[find(victim, moment)]
+      kill(host, losingPower: false)
+      for other in hosts.indices { slow(host.index, other, delay, for: downTime) }
+      planStart(host, after: downTime)
     case .killAll(let losingPower, let downTime):
       for host in hosts {
         kill(host, losingPower: losingPower)
