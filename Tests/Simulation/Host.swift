@@ -35,6 +35,8 @@ final class Host {
   var crashPlan = (losingPower: false, downTime: Duration.second)
   /// What its log ended with when it was last seen to run.
   var lastConfiguration = Configuration.empty
+  /// Whether that was on its disk.
+  var hadDurableConfiguration = true
   var makesCluster: Bool
   /// What it has promised to others, to be found on its disk after any crash.
   var promise = Promise()
@@ -102,6 +104,11 @@ final class Process {
   var hasStoodStill = false
   /// By host: the match index that was last compared with its disk.
   var seenMatch: [LogIndex]
+
+  /// Whether its newest configuration entry would survive a crash.
+  var hasDurableConfiguration: Bool {
+    replica.raft.configurations.currentIndex <= replica.raft.persistedIndex
+  }
 
   init(
     epoch: Int, replica: Node, transport: SimulatedTransport, port: ClientPort, mirror: LogMirror,

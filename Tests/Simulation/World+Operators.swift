@@ -35,9 +35,15 @@ extension World {
   /// Whether the data of this host may go, and another node come in its place: without it, and
   /// without what is lost already, every configuration still has a majority whose disks are sound.
   func mayLose(_ host: Host) -> Bool {
-    guard areAddressesCommitted else { return false }
+    guard areAddressesCommitted, areConfigurationsDurable else { return false }
     let sound = hosts.filter { $0 !== host && !$0.isLost }.map(\.promise.node)
     return configurationsInForce.allSatisfy { Self.isMajority(sound, of: $0.voters) }
+  }
+
+  /// Whether no crash can bring a configuration back into force that is not so now: the one before
+  /// it, where the newest was not on a node's disk yet.
+  private var areConfigurationsDurable: Bool {
+    hosts.allSatisfy { $0.process?.hasDurableConfiguration ?? $0.hadDurableConfiguration }
   }
 
   static func isMajority(_ nodes: [NodeID], of voters: [NodeID]) -> Bool {
@@ -73,6 +79,7 @@ extension World {
     host.makesCluster = false
     host.promise = Promise()
     host.lastConfiguration = .empty
+    host.hadDurableConfiguration = true
     planStart(host, after: 100 * Duration.millisecond)
     ask(joinsAtOnce ? [.join(host: host.index)] : renewal(of: host))
   }

@@ -138,6 +138,7 @@ extension World {
     trace.fold(0xdead ^ UInt64(host.index))
     host.promise = checker.promise(of: process, host.promise)
     host.lastConfiguration = process.replica.raft.configuration
+    host.hadDurableConfiguration = process.hasDurableConfiguration
     let connections = process.transport.openConnections
     crashDisk(host, losingPower: losingPower)
     host.process = nil
