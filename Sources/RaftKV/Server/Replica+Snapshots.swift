@@ -51,11 +51,12 @@ extension Replica {
   // MARK: Our own
 
   /// "A snapshot is due when both are reached": enough entries, and enough bytes to be worth one. A
-  /// full disk makes it due at once: it is what frees space.
+  /// full disk makes it due at once: it is what frees space. One that is older than what is on our
+  /// disk would be written in vain, again and again, and no other could be received meanwhile.
   private var isSnapshotDue: Bool {
-    guard snapshots.isIdle, incoming == nil, !hasFailed, now >= nextSnapshotAttempt else {
-      return false
-    }
+    guard snapshots.isIdle, incoming == nil, !hasFailed, now >= nextSnapshotAttempt,
+      !hasSnapshotAhead
+    else { return false }
     let last = raft.snapshot?.lastEntry.index ?? .zero
     guard appliedIndex > max(last, raft.outline.base.index) else { return false }
     let bytes = raft.outline.bytes(after: max(last, raft.outline.base.index), through: appliedIndex)
@@ -238,8 +239,12 @@ extension Replica {
     if outgoing != nil { CoverageMark.hit(.ownSnapshotGivenUp) }
     outgoing?.writer.abandon()
     dropOutgoing()
-    // What is being abandoned frees the writer in a moment; the leader repeats the chunk.
-    guard snapshots.isIdle else { return CoverageMark.hit(.writerStillBusy) }
+    // What is being abandoned frees the writer in a moment; the leader repeats the chunk after two
+    // election timeouts. One of our own that began before that would only be given up again.
+    guard snapshots.isIdle else {
+      nextSnapshotAttempt = max(nextSnapshotAttempt, now + settings.parameters.electionTimeout * 4)
+      return CoverageMark.hit(.writerStillBusy)
+    }
     logger.info("receives a snapshot of \(chunk.lastEntry), \(chunk.total) bytes")
     let writer = snapshots.beginWriting(chunk.lastEntry, limit: Int(chunk.total)) {
       [unowned self] error in

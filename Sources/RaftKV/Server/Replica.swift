@@ -110,7 +110,8 @@ package final class Replica<D: Disk, T: Transport, Replies: ReplySink> {
   var sending: [NodeID: SnapshotFile<D>] = [:]
   var chunkReads = ReadsUnderWay()
   var dismantler = Dismantler()
-  /// A snapshot is not begun before this: the last one could not be written.
+  /// None of our own is begun before this: the last one could not be written, or gave way to one of
+  /// the leader's.
   var nextSnapshotAttempt: Instant
   /// It found no space; the next one gets what the ballast takes.
   var hasLackedSpace = false
