@@ -39,6 +39,7 @@ package struct Progress: Equatable, Sendable {
   package var isProbeSent = false
   /// While probing: for want of room it refused what comes after this entry.
   package var refusedAfter: LogIndex?
+  package var refusesNext: Bool { refusedAfter.map { matchIndex <= $0 } ?? false }
   /// The last entry that the newest probe carried, and the newest round when it left.
   private var probeEnd = LogIndex.zero
   private var probeRound: UInt64 = 0
@@ -98,7 +99,6 @@ package struct Progress: Equatable, Sendable {
   /// it. Were it lost after all, the next answer to a heartbeat would show the gap.
   package mutating func becomeReplicate() {
     state = .replicate
-    refusedAfter = nil
     nextIndex = max(matchIndex, probeEnd).next
     probeEnd = .zero
     forgetInFlight()
@@ -108,6 +108,13 @@ package struct Progress: Equatable, Sendable {
     isProbeSent = true
     probeEnd = last
     probeRound = round
+  }
+
+  /// It took nothing after `index`, and acknowledges what it took before that.
+  package mutating func didRefuse(after index: LogIndex) {
+    refusedAfter = index
+    isProbeSent = true
+    probeEnd = .zero
   }
 
   /// Whether the newest probe went up to here, or farther.
@@ -126,7 +133,6 @@ package struct Progress: Equatable, Sendable {
   package mutating func becomeSnapshot(_ snapshot: SnapshotProgress) {
     state = .snapshot(snapshot)
     probeEnd = .zero
-    refusedAfter = nil
     forgetInFlight()
   }
 

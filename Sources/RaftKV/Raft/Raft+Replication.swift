@@ -88,13 +88,9 @@ extension Raft {
     switch leadership!.progress[peer].state {
     case .snapshot: return
     case .replicate: leadership!.progress[peer].becomeProbe()
-    case .probe:
-      // What it took of the newest probe it acknowledges, and no more was taken.
-      guard leadership!.progress[peer].isOfProbe(previous) else { return }
-      leadership!.progress[peer].probe(after: leadership!.progress[peer].nextIndex.previous)
+    case .probe: guard leadership!.progress[peer].isOfProbe(previous) else { return }
     }
-    leadership!.progress[peer].isProbeSent = true
-    leadership!.progress[peer].refusedAfter = previous
+    leadership!.progress[peer].didRefuse(after: previous)
   }
 
   private mutating func didMatch(
@@ -103,14 +99,9 @@ extension Raft {
     guard index <= lastIndex else { return }  // Not of this log; never count it (B5).
     let hasMoved = leadership!.progress[peer].acknowledge(through: index, at: now)
     switch leadership!.progress[peer].state {
-    case .probe:
-      // Who refused what comes next says how much it has before that.
-      if let refused = leadership!.progress[peer].refusedAfter,
-        leadership!.progress[peer].matchIndex <= refused
-      {
-        break
-      }
-      leadership!.progress[peer].becomeReplicate()
+    // It says how much it has before that.
+    case .probe where leadership!.progress[peer].refusesNext: break
+    case .probe: leadership!.progress[peer].becomeReplicate()
     case .snapshot(let snapshot)
     where leadership!.progress[peer].matchIndex
       >= min(outline.base.index, snapshot.lastEntry.index):

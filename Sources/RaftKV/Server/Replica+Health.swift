@@ -73,8 +73,9 @@ extension Replica {
       commitMarks.mayHaveMissed()
     }
     commitMarks.advance(to: now, every: settings.parameters.electionTimeout)
-    let term = raft.outline.term(at: appliedIndex)
-    commitMarks.didApply(appliedIndex, isOfPresentTerm: term == raft.currentTerm, at: now)
+    commitMarks.didApply(
+      appliedIndex, isOfPresentTerm: raft.outline.term(at: appliedIndex) == raft.currentTerm,
+      at: now)
   }
 }
 
@@ -126,15 +127,17 @@ struct CommitMarks {
     nextSince = now
   }
 
-  mutating func didApply(_ index: LogIndex, isOfPresentTerm: Bool, at now: Instant) {
-    if !hasCaughtUp, isKnown, isOfPresentTerm, index >= required { caughtUpAt = now }
+  mutating func didApply(
+    _ index: LogIndex, isOfPresentTerm: @autoclosure () -> Bool, at now: Instant
+  ) {
+    if !hasCaughtUp, isKnown, index >= required, isOfPresentTerm() { caughtUpAt = now }
   }
 }
 
 extension LogOutline {
   fileprivate func holds(_ request: AppendRequest) -> Bool {
     let term = request.entries.last?.term ?? request.previous.term
-    return request.last <= base.index || self.term(at: request.last) == term
+    return request.last <= base.index || contains(EntryID(index: request.last, term: term))
   }
 }
 
