@@ -7,7 +7,7 @@ struct FrameCodecTests {
   func roundTrips() throws {
     var random = Random(seed: 1)
     for round in 0..<40 {
-      for kind in 0..<10 {
+      for kind in 0..<MessageSample.kinds {
         let sample = MessageSample(kind: kind, using: &random)
         let bytes = sample.frame
         let splits = round == 0 ? Array(0...bytes.count) : [Int(random.next() % 16)]
@@ -21,7 +21,7 @@ struct FrameCodecTests {
   @Test("no bit may flip, and no byte may be missing")
   func damage() {
     var random = Random(seed: 2)
-    for kind in 0..<10 {
+    for kind in 0..<MessageSample.kinds {
       let bytes = MessageSample(kind: kind, using: &random).frame
       for length in 0..<bytes.count {
         #expect((try? FrameBox.read(Array(bytes[..<length]), splitAt: 0)) == nil)
@@ -37,7 +37,7 @@ struct FrameCodecTests {
   @Test("a body cut short under a right checksum is malformed, one of an unknown type ignored")
   func malformed() throws {
     var random = Random(seed: 3)
-    for kind in 0..<10 {
+    for kind in 0..<MessageSample.kinds {
       let sample = MessageSample(kind: kind, using: &random)
       try sample.frame.withUnsafeBytes { bytes in
         var input = bytes
@@ -125,6 +125,9 @@ struct MessageSample {
   var report: StateHashReport?
   var payload: [UInt8] = []
 
+  /// How many kinds of message there are.
+  static let kinds = 12
+
   init(kind: Int, using random: inout Random) {
     func counter() -> UInt64 { random.next() >> 4 }
     func id() -> EntryID { EntryID(index: LogIndex(counter()), term: Term(counter())) }
@@ -156,7 +159,13 @@ struct MessageSample {
     case 8:
       message = .snapshotReply(
         SnapshotReply(lastEntry: id(), offset: counter(), round: counter()))
-    default: message = .removed(by: LogIndex(counter()))
+    case 9: message = .removed(by: LogIndex(counter()))
+    case 10: message = .diverged(at: LogIndex(counter()))
+    default:
+      message = .moved(
+        MoveReport(
+          member: NodeID(counter() | 1), memberSince: LogIndex(counter()), raftAddress: "host:1",
+          httpAddress: flag() ? "" : "host:2"))
     }
     envelope = Envelope(
       from: NodeID(counter() | 1), to: NodeID(counter() | 1), term: Term(1 << 61),

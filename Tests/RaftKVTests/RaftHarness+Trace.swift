@@ -50,6 +50,7 @@ extension RaftHarness {
       return "ChunkReply of \(reply.lastEntry) offset=\(reply.offset)"
     case .removed(let index): return "Removed by=\(index)"
     case .diverged(let index): return "Diverged at=\(index)"
+    case .moved(let report): return "Moved \(report.member) to \(report.raftAddress)"
     }
   }
 

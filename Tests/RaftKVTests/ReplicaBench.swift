@@ -20,12 +20,14 @@ final class ReplicaBench {
     var probed: [NodeID] = []
     var greetings = 0
     var askedAgain: [NodeID] = []
+    /// Who is not connected.
+    var away: Set<NodeID> = []
 
     func setPeers(_ peers: [RaftKV.Peer]) { self.peers = peers }
     func send(_ envelope: Envelope, report: StateHashReport?, payload: UnsafeRawBufferPointer) {
       sent.append(envelope)
     }
-    func isConnected(_ peer: NodeID) -> Bool { true }
+    func isConnected(_ peer: NodeID) -> Bool { !away.contains(peer) }
     func queuedBytes(_ peer: NodeID) -> Int { 0 }
     func probe(_ peer: NodeID) { probed.append(peer) }
     func hangUp(on peer: NodeID) {}
@@ -134,6 +136,16 @@ final class ReplicaBench {
     turn()
   }
 
+  /// What answers where an address was dialled.
+  func description(
+    _ id: UInt64, _ name: String, since: UInt64 = 0, raft: String = "x:1", http: String = "x:2"
+  ) -> PeerDescription {
+    let local = LocalIdentity(
+      cluster: .none, name: name, id: NodeID(id), memberSince: LogIndex(since), nonce: 9,
+      raftAddress: raft, httpAddress: http)
+    return PeerDescription(Hello(from: local, to: Hello.Party(name: "node1"), purpose: .probe))
+  }
+
   /// A message from another member, in the present term or another.
   func hear(
     _ message: Message, from number: Int, term: Term? = nil,
@@ -144,6 +156,30 @@ final class ReplicaBench {
       message: message)
     node.didReceive(envelope, report: nil, payload: payload.readable)
     turn()
+  }
+
+  /// A leader sends a configuration that differs like this, after our last entry or another; its
+  /// commit index is before that, or has it.
+  func hearConfiguration(
+    from leader: Int = 2, in term: Term = Term(2), of entryTerm: Term = Term(2),
+    after last: EntryID? = nil, isCommitted: Bool = false, _ change: (inout Configuration) -> Void
+  ) {
+    var next = node.raft.configuration
+    change(&next)
+    var payload = ByteBuffer()
+    next.encode(into: &payload)
+    let previous = last ?? node.raft.outline.lastEntry
+    var records = ByteBuffer()
+    records.append(
+      EntryRecord(
+        kind: .configuration, id: EntryID(index: previous.index.next, term: entryTerm),
+        payload: payload.readable))
+    let header = EntryHeader(
+      term: entryTerm, kind: .configuration, size: UInt32(payload.count), configuration: next)
+    let commit = isCommitted ? previous.index.next : previous.index
+    let request = AppendRequest(
+      previous: previous, leaderCommit: commit, round: 1, entries: [header])
+    hear(.append(request), from: leader, term: term, payload: records)
   }
 
   /// Becomes leader by the votes of these, who then have the whole log.

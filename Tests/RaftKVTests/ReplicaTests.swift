@@ -6,15 +6,6 @@ import Testing
 /// members that say strange things.
 @Suite("Replica")
 struct ReplicaTests {
-  private func description(_ id: UInt64, _ name: String) -> PeerDescription {
-    PeerDescription(
-      Hello(
-        from: LocalIdentity(
-          cluster: .none, name: name, id: NodeID(id), memberSince: .zero, nonce: 9,
-          raftAddress: "x:1", httpAddress: "x:2"),
-        to: Hello.Party(name: "node1"), purpose: .probe))
-  }
-
   private func join(_ name: String) -> ClientRequest {
     .join(name: name, raftAddress: "x:1", httpAddress: nil)
   }
@@ -37,10 +28,10 @@ struct ReplicaTests {
     #expect(bench.wire.inquiries.map(\.name) == ["old", "new"])
     let before = bench.node.raft.lastIndex
 
-    bench.wire.inquiries[0].completion(.success(description(77, "old")))
+    bench.wire.inquiries[0].completion(.success(bench.description(77, "old")))
     bench.turn()
     #expect(bench.node.raft.lastIndex == before, "nothing is appended for it")
-    bench.wire.inquiries[1].completion(.success(description(88, "new")))
+    bench.wire.inquiries[1].completion(.success(bench.description(88, "new")))
     bench.turn()
     #expect(bench.node.raft.lastIndex == before.next)
     #expect(bench.node.raft.configuration.member(NodeID(88))?.name == "new")
@@ -54,7 +45,7 @@ struct ReplicaTests {
     bench.lead(votes: [])
     let before = bench.node.raft.lastIndex
     let request = bench.ask(join("node17"))
-    bench.wire.inquiries[0].completion(.success(description(17, "node17")))
+    bench.wire.inquiries[0].completion(.success(bench.description(17, "node17")))
     bench.turn()
     #expect(bench.answer(request) == "409 too_many_members")
     #expect(bench.node.raft.lastIndex == before)
@@ -271,204 +262,6 @@ struct ReplicaTests {
     }
   }
 
-  // MARK: Addresses
-
-  @Test("a member's new addresses are recorded once it answers there; a stranger's never (D12)")
-  func addresses() throws {
-    let bench = try ReplicaBench(voters: 2...2)
-    bench.lead(votes: [2])
-    bench.connect(2) {
-      $0.raftAddress = "new:1"
-      $0.httpAddress = "new:2"
-    }
-    #expect(bench.wire.inquiries.map(\.address) == ["new:1"])
-    bench.wire.inquiries[0].completion(.success(description(99, "node2")))
-    bench.turn()
-    #expect(bench.node.raft.configuration.member(NodeID(2))?.raftAddress == "h2:1")
-    bench.connect(2) {
-      $0.raftAddress = "new:1"
-      $0.httpAddress = "new:2"
-    }
-    bench.wire.inquiries[1].completion(.success(description(2, "node2")))
-    bench.turn()
-    #expect(bench.node.raft.configuration.member(NodeID(2))?.raftAddress == "new:1")
-    #expect(bench.node.raft.configuration.member(NodeID(2))?.httpAddress == "new:2")
-  }
-
-  @Test("who does not know yet that it is a member cannot overrule what /join was told")
-  func givenAddresses() throws {
-    let bench = try ReplicaBench(voters: 2...2)
-    bench.lead(votes: [2])
-    bench.connect(2) {
-      $0.memberSince = .zero
-      $0.raftAddress = "flags:1"
-      $0.httpAddress = "flags:2"
-    }
-    #expect(bench.wire.inquiries.isEmpty)
-  }
-
-  @Test("an entry that changes our own addresses is what we say of ourselves from then on")
-  func ownAddresses() throws {
-    let bench = try ReplicaBench()
-    bench.lead(votes: [])
-    let request = bench.ask(.join(name: "node1", raftAddress: "given:1", httpAddress: "given:2"))
-    bench.wire.inquiries[0].completion(.success(description(1, "node1")))
-    bench.turn()
-    #expect(bench.answer(request) == "joined node1")
-    #expect(bench.node.localIdentity.raftAddress == "given:1")
-    #expect(bench.node.localIdentity.httpAddress == "given:2")
-    // It does not talk itself back into its flags.
-    bench.pass(.milliseconds(500))
-    #expect(bench.node.raft.configuration.member(NodeID(1))?.raftAddress == "given:1")
-  }
-
-  @Test("what we said before our start does not count when we catch up on it (D12)")
-  func ownHistory() throws {
-    let bench = try ReplicaBench(voters: 2...2) { $0.raftAddress = "flags:1" }
-    bench.connect(2)
-    hearConfiguration(bench, isCommitted: true) { $0.members[0].raftAddress = "before:1" }
-    #expect(bench.node.raft.configuration.member(NodeID(1))?.raftAddress == "before:1")
-    #expect(bench.node.localIdentity.raftAddress == "flags:1")
-    // It was even removed meanwhile, and joined again.
-    var member: Configuration.Member?
-    hearConfiguration(bench, isCommitted: true) { member = $0.members.removeFirst() }
-    member?.memberSince = LogIndex(9)
-    hearConfiguration(bench, isCommitted: true) { $0.members.insert(member!, at: 0) }
-    #expect(bench.node.localIdentity.raftAddress == "flags:1")
-    #expect(bench.wire.greetings == 1, "an earlier member is not believed")
-    bench.pass(.seconds(2))
-    hearConfiguration(bench) { $0.members[0].raftAddress = "given:1" }
-    #expect(bench.node.localIdentity.raftAddress == "given:1")
-    #expect(bench.wire.greetings == 2, "its peers have heard something else")
-    // Another leader takes that back.
-    let previous = bench.node.raft.outline.lastEntry.index.previous
-    let header = EntryHeader(term: Term(3), kind: .noop, size: 0)
-    let request = AppendRequest(
-      previous: EntryID(index: previous, term: Term(2)), leaderCommit: .zero, round: 1,
-      entries: [header])
-    var records = ByteBuffer()
-    records.append(
-      EntryRecord(
-        kind: .noop, id: EntryID(index: previous.next, term: Term(3)), payload: .empty))
-    bench.hear(.append(request), from: 3, term: Term(3), payload: records)
-    #expect(bench.node.raft.configuration.member(NodeID(1))?.raftAddress == "before:1")
-    #expect(bench.node.localIdentity.raftAddress == "flags:1")
-    #expect(bench.wire.greetings == 3)
-  }
-
-  @Test("a configuration in another's place, of the same index, is noticed")
-  func sameIndex() throws {
-    let bench = try ReplicaBench(voters: 2...3)
-    bench.connect(2)
-    let base = bench.node.raft.outline.lastEntry
-    hearConfiguration(bench) { $0.members[1].raftAddress = "two:1" }
-    #expect(bench.wire.peers.first { $0.id == NodeID(2) }?.raftAddress == "two:1")
-    hearConfiguration(bench, from: 3, in: Term(3), of: Term(3), after: base) {
-      $0.members[1].raftAddress = "three:1"
-    }
-    #expect(bench.wire.peers.first { $0.id == NodeID(2) }?.raftAddress == "three:1")
-  }
-
-  @Test("a move that waits for its turn is not recorded once a newer entry has another (D12)")
-  func overtakenMove() throws {
-    let bench = try ReplicaBench(voters: 2...2)
-    bench.lead(votes: [2])
-    bench.ask(.join(name: "node2", raftAddress: "given:1", httpAddress: "given:2"))
-    bench.connect(2) { $0.raftAddress = "moved:1" }
-    bench.wire.inquiries[0].completion(.success(description(2, "node2")))
-    bench.turn()
-    bench.acknowledge(2)
-    bench.pass(.milliseconds(50))
-    #expect(bench.node.raft.configuration.member(NodeID(2))?.raftAddress == "given:1")
-    #expect(bench.wire.inquiries.map(\.address) == ["given:1"])
-  }
-
-  @Test("who said where it is before we knew it as a member is asked again once we lead (D12)")
-  func askedAgain() throws {
-    let bench = try ReplicaBench(voters: 2...3)
-    bench.connect(2)
-    for number in [4, 5] {
-      bench.connect(number) {
-        $0.memberSince = LogIndex(9)
-        if number == 4 { $0.raftAddress = "moved:1" }
-      }
-    }
-    for number in [4, 5] {
-      hearConfiguration(bench, isCommitted: true) {
-        var member = ReplicaBench.member(number, .voter)
-        member.memberSince = LogIndex(9)
-        $0.members.append(member)
-      }
-    }
-    bench.pass(.seconds(2))
-    #expect(bench.wire.askedAgain.isEmpty, "only a leader records anything")
-    bench.lead(votes: [2, 3])
-    #expect(bench.node.raft.role == .leader)
-    #expect(bench.wire.askedAgain == [NodeID(4)])
-  }
-
-  @Test("who moved while our disk was replaced says so to who was here before us (D12)")
-  func moveSaidToFormerNode() throws {
-    let bench = try ReplicaBench(voters: 2...2)
-    bench.lead(votes: [2])
-    let local = bench.node.localIdentity
-    var member = LocalIdentity(
-      cluster: local.cluster, name: "node2", id: NodeID(2),
-      memberSince: bench.node.raft.configuration.member(NodeID(2))!.memberSince, nonce: 7,
-      raftAddress: "moved:1", httpAddress: "moved:2")
-    let former = Hello.Party(name: local.name, id: NodeID(99), memberSince: .init(1))
-    func knock() {
-      let hello = Hello(from: member, to: former, purpose: .messages)
-      guard
-        case .refuse(let refusal) = Handshake.judge(
-          hello, local: local, configuration: bench.node.configuration)
-      else { return #expect(Bool(false), "it dialled another incarnation") }
-      bench.node.didRefuse(hello, refusal)
-      bench.pass(.milliseconds(50))
-    }
-    member.cluster = ClusterID(4711)
-    knock()
-    #expect(bench.wire.inquiries.isEmpty, "a stranger")
-    member.cluster = local.cluster
-    for _ in 0..<3 { knock() }
-    #expect(bench.wire.inquiries.map(\.address) == ["moved:1"])
-    bench.wire.inquiries[0].completion(.success(description(2, "node2")))
-    bench.turn()
-    bench.acknowledge(2)
-    #expect(bench.node.raft.configuration.member(NodeID(2))?.raftAddress == "moved:1")
-    bench.pass(.seconds(3))
-    #expect(bench.wire.inquiries.count == 1, "it is asked once, however often it knocks")
-  }
-
-  @Test("what a leader had not committed yet when we caught up is no operator's word either (D12)")
-  func latestHistory() throws {
-    let bench = try ReplicaBench(voters: 2...2) { $0.raftAddress = "flags:1" }
-    bench.connect(2)
-    let last = bench.node.raft.outline.lastEntry
-    let probe = AppendRequest(previous: last, leaderCommit: last.index, round: 1, entries: [])
-    bench.hear(.append(probe), from: 2, term: Term(2))
-    #expect(bench.node.appliedIndex == last.index)
-    hearConfiguration(bench) { $0.members[0].raftAddress = "before:1" }
-    #expect(bench.node.localIdentity.raftAddress == "flags:1")
-  }
-
-  @Test("a hello from before an entry does not take it back: not after the next election either")
-  func oldHello() throws {
-    let bench = try ReplicaBench(voters: 2...2)
-    bench.lead(votes: [2])
-    bench.connect(2)
-    bench.ask(.join(name: "node2", raftAddress: "given:1", httpAddress: "given:2"))
-    bench.wire.inquiries[0].completion(.success(description(2, "node2")))
-    bench.turn()
-    bench.acknowledge(2)
-    #expect(bench.node.raft.configuration.member(NodeID(2))?.raftAddress == "given:1")
-    bench.depose(by: 2)
-    bench.lead(votes: [2])
-    #expect(bench.node.raft.role == .leader)
-    bench.pass(.seconds(3))
-    #expect(bench.wire.inquiries.count == 1)
-  }
-
   // MARK: Health
 
   @Test("a leader that has just restarted knows of no commit: who follows it is not ready by that")
@@ -502,36 +295,11 @@ struct ReplicaTests {
 
   // MARK: Apply
 
-  /// A leader sends a configuration that differs like this, after our last entry or another; its
-  /// commit index is before that, or has it.
-  private func hearConfiguration(
-    _ bench: ReplicaBench, from leader: Int = 2, in term: Term = Term(2),
-    of entryTerm: Term = Term(2), after last: EntryID? = nil, isCommitted: Bool = false,
-    _ change: (inout Configuration) -> Void
-  ) {
-    var next = bench.node.raft.configuration
-    change(&next)
-    var payload = ByteBuffer()
-    next.encode(into: &payload)
-    let previous = last ?? bench.node.raft.outline.lastEntry
-    var records = ByteBuffer()
-    records.append(
-      EntryRecord(
-        kind: .configuration, id: EntryID(index: previous.index.next, term: entryTerm),
-        payload: payload.readable))
-    let header = EntryHeader(
-      term: entryTerm, kind: .configuration, size: UInt32(payload.count), configuration: next)
-    let commit = isCommitted ? previous.index.next : previous.index
-    let request = AppendRequest(
-      previous: previous, leaderCommit: commit, round: 1, entries: [header])
-    bench.hear(.append(request), from: leader, term: term, payload: records)
-  }
-
   @Test("a committed configuration of a level above ours stops the node, one that is not does not")
   func featureLevel() throws {
     let bench = try ReplicaBench(voters: 2...2)
     bench.connect(2)
-    hearConfiguration(bench) { $0.featureLevel = Configuration.knownFeatureLevel + 1 }
+    bench.hearConfiguration { $0.featureLevel = Configuration.knownFeatureLevel + 1 }
     #expect(bench.fatal == nil, "it may still be taken back")
     let last = bench.node.raft.lastIndex
     bench.hear(.heartbeat(Heartbeat(commit: last, round: 2)), from: 2, term: Term(2))

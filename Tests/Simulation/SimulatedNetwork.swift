@@ -40,7 +40,7 @@ extension Packet {
     case .timeoutNow: return 256
     case .snapshotChunk: return 512
     case .snapshotReply: return 1024
-    case .removed, .diverged: return 2048
+    case .removed, .diverged, .moved: return 2048
     }
   }
 

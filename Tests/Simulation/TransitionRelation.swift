@@ -126,7 +126,7 @@ package struct TransitionRelation {
       }
       acknowledged[seat] = max(acknowledged[seat] ?? .zero, index)
     case .timeoutNow: handOvers.insert(Seat(node: envelope.to, term: envelope.term))
-    case .heartbeatReply, .snapshotReply, .removed, .diverged: break
+    case .heartbeatReply, .snapshotReply, .removed, .diverged, .moved: break
     }
     return nil
   }

@@ -15,6 +15,8 @@
 /// snapshotReply   entry id last · u64 offset · u64 round
 /// removed         u64 index of the configuration that lacks the receiver
 /// diverged        u64 index at which the receiver's state differs from a majority's
+/// moved           u64 member · u64 memberSince · its raft address · its http address
+///                 (each u16 length and UTF-8)
 ///
 /// entry id: u64 index · u64 term
 /// ```
@@ -76,6 +78,11 @@ extension ByteBuffer {
       append(reply.round)
     case .removed(let index), .diverged(let index):
       append(index.rawValue)
+    case .moved(let report):
+      append(report.member.rawValue)
+      append(report.memberSince.rawValue)
+      append(lengthPrefixed: report.raftAddress)
+      append(lengthPrefixed: report.httpAddress)
     }
   }
 
@@ -165,6 +172,7 @@ extension Message {
     case .snapshotReply: .snapshotReply
     case .removed: .removed
     case .diverged: .diverged
+    case .moved: .moved
     }
   }
 
@@ -203,6 +211,7 @@ extension ByteReader {
       return .snapshotReply(SnapshotReply(lastEntry: last, offset: offset, round: round))
     case .removed: return readIndex().map(Message.removed(by:))
     case .diverged: return readIndex().map(Message.diverged(at:))
+    case .moved: return readMoveReport().map(Message.moved)
     case .hello, .welcome, .refusal, .keepAlive: return nil
     }
   }
@@ -269,6 +278,16 @@ extension ByteReader {
       offset + UInt64(size) <= total
     else { return nil }
     return SnapshotChunk(lastEntry: last, offset: offset, size: size, total: total, round: round)
+  }
+
+  private mutating func readMoveReport() -> MoveReport? {
+    guard let member = read(UInt64.self), member != 0, let memberSince = readIndex(),
+      let raftAddress = readString(limit: Configuration.maximumAddressLength),
+      let httpAddress = readString(limit: Configuration.maximumAddressLength)
+    else { return nil }
+    return MoveReport(
+      member: NodeID(member), memberSince: memberSince, raftAddress: raftAddress,
+      httpAddress: httpAddress)
   }
 
   fileprivate mutating func readReport() -> StateHashReport? {

@@ -63,6 +63,7 @@ package enum FrameType: UInt8, Sendable {
   case snapshotReply = 24
   case removed = 25
   case diverged = 26
+  case moved = 27
 }
 
 /// Why a connection's bytes cannot be frames. Each of them ends the connection.

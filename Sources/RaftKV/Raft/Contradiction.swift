@@ -56,8 +56,7 @@ extension Raft {
         !isHardStateDurable
       else { return nil }
       return .unaskedVote(currentTerm)
-    case .voteRequest, .heartbeatReply, .timeoutNow, .snapshotReply, .removed,
-      .diverged:
+    case .voteRequest, .heartbeatReply, .timeoutNow, .snapshotReply, .removed, .diverged, .moved:
       return nil
     }
   }

@@ -30,6 +30,9 @@ package enum Message: Equatable, Sendable {
   case removed(by: LogIndex)
   /// Said by a leader to the member whose state at this index differs from a majority's: stop.
   case diverged(at: LogIndex)
+  /// Said by a follower to its leader: a member is elsewhere than is recorded (D12). Boxed, for it
+  /// is rare, and all others are copied the more cheaply.
+  indirect case moved(MoveReport)
 }
 
 package enum EntryKind: UInt8, Equatable, Sendable {
@@ -182,5 +185,21 @@ package struct SnapshotReply: Equatable, Sendable {
     self.lastEntry = lastEntry
     self.offset = offset
     self.round = round
+  }
+}
+
+/// What a member has said of its addresses, passed on to whoever leads: the member need not know
+/// the leader, which may have joined while the member was down and had moved (D12).
+package struct MoveReport: Hashable, Sendable {
+  package var member: NodeID
+  package var memberSince: LogIndex
+  package var raftAddress: String
+  package var httpAddress: String
+
+  package init(member: NodeID, memberSince: LogIndex, raftAddress: String, httpAddress: String) {
+    self.member = member
+    self.memberSince = memberSince
+    self.raftAddress = raftAddress
+    self.httpAddress = httpAddress
   }
 }

@@ -82,7 +82,7 @@ extension Raft {
       receive(reply, from: peer, at: now, into: &effects)
     case .append, .heartbeat, .snapshotChunk:
       preconditionFailure("two leaders in term \(currentTerm)")
-    case .timeoutNow, .removed, .diverged, .voteRequest, .voteReply:
+    case .timeoutNow, .removed, .diverged, .moved, .voteRequest, .voteReply:
       break
     }
   }
@@ -113,7 +113,8 @@ extension Raft {
     case .removed(let index):
       learnRemoval(by: index, into: &effects)
       stopCampaigning(at: now, into: &effects)
-    case .appendReply, .heartbeatReply, .snapshotReply, .voteRequest, .voteReply, .diverged:
+    case .appendReply, .heartbeatReply, .snapshotReply, .voteRequest, .voteReply, .diverged,
+      .moved:
       break  // Late answers to a leadership that is over.
     }
   }

@@ -53,6 +53,8 @@ struct Administration {
   struct Update {
     var id: NodeID
     var addresses: Addresses
+    /// Another member has said so.
+    var isHearsay = false
     var phase = UpdatePhase.new
   }
 
@@ -62,8 +64,11 @@ struct Administration {
     case confirmed
   }
 
-  /// When moves that could not be confirmed are looked at again.
+  /// When moves that could not be confirmed are looked at again, or reported again to the leader.
   var movesDue: Instant?
+  /// When a report may be looked into again: each has its own pause, so that one in vain does not
+  /// keep the leader from the others.
+  private var reportsDue: [MoveReport: Instant] = [:]
   var current: Task?
   var waiting: Deque<Task> = []
   /// Distinguishes the answers to one attempt's dial from those to a later one's.
@@ -71,10 +76,25 @@ struct Administration {
 
   var isIdle: Bool { current == nil && waiting.isEmpty }
 
-  func isWaiting(toRecord addresses: Addresses, of member: NodeID) -> Bool {
-    waiting.contains { task in
+  static let movePause = Interval.seconds(2)
+  /// Two for each of sixteen members.
+  private static let maximumReports = 32
+
+  /// Whether it is time to look into a report; if so, not again before the pause is over.
+  mutating func mayLook(again report: MoveReport, at now: Instant) -> Bool {
+    // Whoever lies may say something else each time.
+    reportsDue = reportsDue.filter { now < $0.value }
+    guard reportsDue[report] == nil, reportsDue.count < Self.maximumReports else { return false }
+    reportsDue[report] = now + Self.movePause
+    return true
+  }
+
+  /// Whether these addresses wait to be recorded, or are just being looked at.
+  func isConcerned(with addresses: Addresses, of member: NodeID) -> Bool {
+    func isThis(_ task: Task) -> Bool {
       guard case .update(let update) = task else { return false }
       return update.id == member && update.addresses == addresses
     }
+    return current.map(isThis) ?? false || waiting.contains(where: isThis)
   }
 }

@@ -5,6 +5,8 @@ struct Addresses: Equatable {
 }
 
 extension Addresses {
+  var areUsable: Bool { HostPort(raft) != nil && HostPort(http) != nil }
+
   init(_ member: Configuration.Member) {
     self.init(raft: member.raftAddress, http: member.httpAddress)
   }

@@ -8,8 +8,8 @@ extension Replica {
     let isNews = raft.configuration.member(peer)?.raftAddress != hello.raftAddress
     if isNews, PlantedBug.movesUnrecorded.isActive { return }
     #endif
-    guard HostPort(hello.raftAddress) != nil, HostPort(hello.httpAddress) != nil else { return }
     let said = Addresses(raft: hello.raftAddress, http: hello.httpAddress)
+    guard said.areUsable else { return }
     guard let member = raft.configuration.member(peer),
       hello.sender.memberSince == member.memberSince
     else {
@@ -21,6 +21,30 @@ extension Replica {
       said: said, recorded: recorded(member),
       knownThrough: max(raft.commitIndex, commitMarks.newest))
     noteAddresses(of: peer)
+  }
+
+  /// A follower says where a member is that has told the follower, and perhaps cannot tell us: who
+  /// does not know us does not dial us. It only says where to look: it counts if the member says
+  /// the same there. One that is connected has told us itself.
+  func noteMove(_ report: MoveReport, from follower: NodeID) {
+    let said = Addresses(raft: report.raftAddress, http: report.httpAddress)
+    let update = Administration.Update(id: report.member, addresses: said, isHearsay: true)
+    guard raft.role == .leader, raft.configuration.contains(follower), said.areUsable,
+      report.member != raft.id, !transport.isConnected(report.member),
+      raft.configuration.member(report.member)?.memberSince == report.memberSince,
+      isDue(update), administration.mayLook(again: report, at: now)
+    else { return }
+    CoverageMark.hit(.moveReported)
+    append(update)
+  }
+
+  /// Whether it would still tell the configuration something new. Once a member is connected, its
+  /// own word counts.
+  private func isDue(_ update: Administration.Update) -> Bool {
+    guard update.isHearsay, !transport.isConnected(update.id) else {
+      return news(of: update.id) == update.addresses
+    }
+    return raft.configuration.member(update.id).map(Addresses.init) != update.addresses
   }
 
   /// What the newest configuration entry has. An entry that is compacted is of the term of the base
@@ -93,13 +117,14 @@ extension Replica {
     }
   }
 
-  /// A new leader looks at what every member has said of itself, and at what it says itself. Who
-  /// said so before we knew it as the member that it is, is asked again: how its word compares with
-  /// what has been recorded since, only the member can tell.
+  /// A new leader looks at what every member has said of itself, and at what it says itself; a new
+  /// leader's follower, at what the leader should know. Who said so before we knew it as the member
+  /// that it is, is asked again: how its word compares with what has been recorded since, only the
+  /// member can tell.
   func noteAllAddresses() {
     for member in raft.configuration.members {
       if let (said, since) = unplaced[member.id], since == member.memberSince,
-        said != Addresses(member)
+        said != Addresses(member), member.id != raft.leader
       {
         unplaced[member.id] = nil
         transport.askAgain(member.id)
@@ -109,16 +134,15 @@ extension Replica {
   }
 
   /// The dial that confirms a move may be lost, while the member stays connected and so has no
-  /// reason to say hello again.
+  /// reason to say hello again. A follower's report may be lost as well, or in vain.
   func noteUnconfirmedMoves() {
     guard let due = administration.movesDue, now >= due else { return }
     administration.movesDue = nil
-    for member in raft.configuration.members where transport.isConnected(member.id) {
+    for member in raft.configuration.members
+    where raft.role != .leader || transport.isConnected(member.id) {
       noteAddresses(of: member.id)
     }
   }
-
-  private static var movePause: Interval { .seconds(2) }
 
   /// What a member says of itself, where that is not what is recorded.
   private func news(of peer: NodeID) -> Addresses? {
@@ -130,25 +154,47 @@ extension Replica {
   }
 
   private func noteAddresses(of peer: NodeID) {
-    guard raft.role == .leader, let news = news(of: peer),
-      !administration.isWaiting(toRecord: news, of: peer),
-      administration.waiting.count < settings.maximumQueuedChanges
-    else { return }
-    administration.waiting.append(
-      .update(
-        Administration.Update(
-          id: peer, addresses: news,
-          // Nobody needs to dial us to find us here.
-          phase: peer == raft.id ? .confirmed : .new)))
+    guard let news = news(of: peer) else { return }
+    guard raft.role == .leader else { return report(news, of: peer) }
+    append(
+      Administration.Update(
+        id: peer, addresses: news,
+        // Nobody needs to dial us to find us here.
+        phase: peer == raft.id ? .confirmed : .new))
   }
 
-  /// The new address is dialled first: only where the same incarnation answers is it recorded. It
-  /// may have become old while it waited for its turn, or for the change before it.
+  private func append(_ update: Administration.Update) {
+    guard !administration.isConcerned(with: update.addresses, of: update.id) else { return }
+    guard administration.waiting.count < settings.maximumQueuedChanges else {
+      administration.movesDue = administration.movesDue ?? now + Administration.movePause
+      return
+    }
+    administration.waiting.append(.update(update))
+  }
+
+  /// Whoever leads us may look for this member in vain. Said again until it is recorded.
+  private func report(_ news: Addresses, of peer: NodeID) {
+    guard raft.role == .follower, raft.leader != .none, peer != raft.leader, peer != raft.id,
+      let member = raft.configuration.member(peer)
+    else { return }
+    // Nobody speaks of a term before it is durable (A1).
+    guard raft.isHardStateDurable else {
+      administration.movesDue = now
+      return
+    }
+    let report = MoveReport(
+      member: peer, memberSince: member.memberSince, raftAddress: news.raft, httpAddress: news.http)
+    let envelope = Envelope(
+      from: raft.id, to: raft.leader, term: raft.currentTerm, message: .moved(report))
+    transport.send(envelope, report: nil, payload: .empty)
+    administration.movesDue = now + Administration.movePause
+  }
+
+  /// The new address is dialled first: only where the same incarnation answers, and still says so,
+  /// is it recorded. It may have become old while it waited for its turn, or for the change before.
   func step(_ update: Administration.Update) {
     var update = update
-    guard let member = raft.configuration.member(update.id),
-      news(of: update.id) == update.addresses
-    else {
+    guard let member = raft.configuration.member(update.id), isDue(update) else {
       administration.current = nil
       return
     }
@@ -166,10 +212,13 @@ extension Replica {
         guard administration.attempt == attempt, case .update(var update)? = administration.current
         else { return }
         now = clock()
-        guard case .success(let found) = result, found.id == update.id else {
+        guard case .success(let found) = result, found.id == update.id,
+          found.memberSince == member.memberSince,
+          found.raftAddress == update.addresses.raft, found.httpAddress == update.addresses.http
+        else {
           CoverageMark.hit(.moveNotConfirmed)
           administration.current = nil
-          administration.movesDue = now + Self.movePause
+          administration.movesDue = now + Administration.movePause
           return
         }
         CoverageMark.hit(.moveConfirmed)

@@ -68,9 +68,8 @@ extension Replica {
 
   /// Takes the current task as far as it goes now. Called every turn.
   func stepAdministration() {
-    guard raft.role == .leader else { return }
     noteUnconfirmedMoves()
-    guard !administration.isIdle else { return }
+    guard raft.role == .leader, !administration.isIdle else { return }
     while true {
       if administration.current == nil {
         guard let next = administration.waiting.popFirst() else { return }

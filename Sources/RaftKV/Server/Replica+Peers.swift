@@ -164,6 +164,10 @@ extension Replica: TransportDelegate {
       guard envelope.from == raft.leader, envelope.term == raft.currentTerm else { return }
       return stopDiverged(at: index)
     }
+    if case .moved(let report) = envelope.message {
+      if envelope.term == raft.currentTerm { noteMove(report, from: envelope.from) }
+      return
+    }
     if case .heartbeatReply(let reply) = envelope.message, envelope.term == raft.currentTerm {
       metrics.didReceiveHeartbeatReply(reply.round, from: envelope.from, at: now)
     }

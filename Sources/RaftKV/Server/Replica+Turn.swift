@@ -225,9 +225,13 @@ extension Replica {
       noteAllAddresses()
     }
     if isSettled { leaderlessSince = nil } else if leaderlessSince == nil { leaderlessSince = now }
-    if !hasSeenConfiguration { didChangeConfiguration() }
+    let isNewLeader = raft.leader != seenLeader && raft.leader != .none
+    let isNewConfiguration = !hasSeenConfiguration
+    if isNewConfiguration { didChangeConfiguration() }
+    if raft.role != .leader, isNewLeader || isNewConfiguration { noteAllAddresses() }
     seenRole = raft.role
     seenTerm = raft.currentTerm
+    seenLeader = raft.leader
   }
 
   /// What was appended may or may not be committed by the next leader: its clients cannot be told

@@ -63,6 +63,7 @@ package final class Replica<D: Disk, T: Transport, Replies: ReplySink> {
   /// As it was when last looked at, to notice what changed.
   var seenRole = Role.follower
   var seenTerm = Term.zero
+  var seenLeader = NodeID.none
   /// False at the start, and after every change.
   var hasSeenConfiguration = false
   var hasBeenMember = false
@@ -74,7 +75,7 @@ package final class Replica<D: Disk, T: Transport, Replies: ReplySink> {
   var hasSentEntries = false
   /// Messages that wait for entries to be read from disk, by peer, in order.
   var deferred: [NodeID: Deque<Envelope>] = [:]
-  /// What members said of themselves when they last connected. Their order never matters.
+  /// What members have said of themselves last. Their order never matters.
   var advertised: [NodeID: Advertisement] = [:]
   /// What a hello said whose sender is connected, and named a membership that we did not know of.
   var unplaced: [NodeID: (said: Addresses, memberSince: LogIndex)] = [:]

@@ -40,7 +40,8 @@ package enum CoverageMark: Int, CaseIterable, Sendable {
   case appendDeferred, appendFromDisk, appendReadInVain, probeRefused, probeMetAnother
   case probeMetTheSame, probeOfFormerProcess
   case clusterAdopted, joinDialsAgain, joinOfWipedNode, removeWouldLoseQuorum
-  case moveNotConfirmed, moveConfirmed, oldAddressesPassedOver, advertisementOutdated
+  case moveNotConfirmed, moveConfirmed, moveReported, oldAddressesPassedOver
+  case advertisementOutdated
   case clockBehind
   // Storage
   case logWaitsForTerm, logWaitsForSegment, segmentRotated, logSealed, segmentsRetiredTogether

@@ -7,7 +7,10 @@ final class LiedToNode {
   final class Wires: Transport, ReplySink {
     func setPeers(_ peers: [Peer]) {}
     func send(_ envelope: Envelope, report: StateHashReport?, payload: UnsafeRawBufferPointer) {}
-    func isConnected(_ peer: NodeID) -> Bool { true }
+    /// What was dialled and not answered yet.
+    var inquiries: [(Result<PeerDescription, DiscoveryFailure>) -> Void] = []
+
+    func isConnected(_ peer: NodeID) -> Bool { peer != NodeID(3) }
     func queuedBytes(_ peer: NodeID) -> Int { 0 }
     func probe(_ peer: NodeID) {}
     func hangUp(on peer: NodeID) {}
@@ -16,7 +19,9 @@ final class LiedToNode {
     func discover(
       address: String, name: String,
       completion: @escaping (Result<PeerDescription, DiscoveryFailure>) -> Void
-    ) {}
+    ) {
+      inquiries.append(completion)
+    }
     func flush() {}
     func reply(_ reply: Reply, to token: RequestToken) {}
     func resumeHeldRequests() {}
@@ -60,6 +65,7 @@ final class LiedToNode {
   deinit {
     // What is under way holds the log, which holds the disk.
     disk.crash()
+    wires.inquiries = []
     replica.transport = nil
     replica.replies = nil
   }
@@ -126,6 +132,10 @@ final class LiedToNode {
   private func disturb(_ script: inout Script) {
     let kind = script.byte()
     let peer = NodeID(kind & 1 == 0 ? 1 : 3)
+    if kind & 128 != 0, !wires.inquiries.isEmpty {
+      let found = PeerDescription(Self.hello(of: peer.rawValue))
+      return wires.inquiries.removeFirst()(kind & 64 == 0 ? .success(found) : .failure(.timedOut))
+    }
     switch kind / 2 % 4 {
     case 0: replica.didDisconnect(peer)
     case 1: replica.didConnect(peer, hello: Self.hello(of: peer.rawValue))
@@ -189,7 +199,7 @@ final class LiedToNode {
     _ kind: UInt8, _ script: inout Script, _ payload: inout [UInt8]
   ) -> Message {
     let phase = kind & 32 == 0 ? VoteRequest.Phase.preVote : .vote
-    switch kind % 32 % 11 {
+    switch kind % 32 == 31 ? 11 : kind % 32 % 11 {
     case 0:
       return .voteRequest(
         VoteRequest(phase: phase, lastEntry: entry(&script), isTransfer: script.flag()))
@@ -217,7 +227,12 @@ final class LiedToNode {
       return .snapshotReply(
         SnapshotReply(lastEntry: entry(&script), offset: script.number(), round: script.number()))
     case 9: return .removed(by: index(&script))
-    default: return .diverged(at: index(&script))
+    case 10: return .diverged(at: index(&script))
+    default:
+      return .moved(
+        MoveReport(
+          member: NodeID(UInt64(script.byte() % 4 + 1)), memberSince: index(&script),
+          raftAddress: "h\(script.byte() % 4):1", httpAddress: "h3:2"))
     }
   }
 

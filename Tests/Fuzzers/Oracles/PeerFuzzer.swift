@@ -48,6 +48,12 @@ package enum PeerFuzzer: Fuzzer {
       ),
       (.snapshotReply(SnapshotReply(lastEntry: last, offset: 3, round: 1)), []),
       (.removed(by: LogIndex(9)), []), (.diverged(at: LogIndex(9)), []),
+      (
+        .moved(
+          MoveReport(
+            member: NodeID(3), memberSince: LogIndex(1), raftAddress: "h:1", httpAddress: "h:2")),
+        []
+      ),
     ]
     return messages.map {
       (Envelope(from: NodeID(1), to: NodeID(2), term: Term(2), message: $0), $1)
