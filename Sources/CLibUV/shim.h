@@ -1,6 +1,11 @@
 #ifndef RAFTKV_CLIBUV_SHIM_H
 #define RAFTKV_CLIBUV_SHIM_H
 
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -49,6 +54,26 @@ static inline int raftkv_crc32c_available(void) { return 0; }
 // option exists since libuv 1.39, so it cannot fail.
 static inline void raftkv_loop_measure_idle_time(uv_loop_t *loop) {
   (void)uv_loop_configure(loop, UV_METRICS_IDLE_TIME);
+}
+
+// fallocate(2) on libuv's thread pool, for which libuv has no request of its own.
+typedef struct {
+  uv_work_t work;
+  int descriptor;
+  int64_t size;
+  // 0, or a negative errno.
+  int result;
+} raftkv_allocation;
+
+static inline void raftkv_allocate_now(uv_work_t *work) {
+  raftkv_allocation *allocation = (raftkv_allocation *)work;
+  int status = fallocate(allocation->descriptor, 0, 0, (off_t)allocation->size);
+  allocation->result = status == 0 ? 0 : -errno;
+}
+
+static inline int raftkv_allocate(
+    uv_loop_t *loop, raftkv_allocation *allocation, uv_after_work_cb did_finish) {
+  return uv_queue_work(loop, &allocation->work, raftkv_allocate_now, did_finish);
 }
 
 #endif

@@ -265,6 +265,29 @@ struct LogStoreTests {
     #expect(bench.persisted.count == count + 22 && !bench.log.isFull && bench.failures.isEmpty)
   }
 
+  @Test("segments are allocated while batches are large, and filled while they are not")
+  func largeBatches() throws {
+    var limits = LogBench.smallLimits
+    limits.largeBatch = 1024
+    let bench = try LogBench(try LogBench.emptyDisk(limits: limits), limits: limits)
+    var allocated = 0
+    bench.disk.fault = { access, _ in
+      if access == .allocate { allocated += 1 }
+      return nil
+    }
+    bench.write(100, size: 400)
+    #expect(allocated == 0)
+    bench.write(40, size: 2000)
+    #expect(allocated > 0)
+    bench.write(60, size: 40)
+    allocated = 0
+    bench.write(100, size: 40)
+    #expect(allocated == 0 && bench.failures.isEmpty && bench.persisted.count == 300)
+    let last = bench.log.lastEntry
+    bench.disk.crash()
+    #expect(try LogBench(bench.disk, limits: limits).log.lastEntry == last)
+  }
+
   @Test("on a full disk the ballast makes room for a snapshot, and compaction for segments")
   func ballast() throws {
     let disk = try LogBench.emptyDisk()

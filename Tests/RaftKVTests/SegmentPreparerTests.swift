@@ -50,6 +50,32 @@ struct SegmentPreparerTests {
     #expect(segment.id == 7 && segment.end == LogFormat.sectorSize)
   }
 
+  @Test("for large batches space is allocated; where that cannot be done, zeros are written")
+  func allocated() throws {
+    for canAllocate in [true, false] {
+      let bench = Bench()
+      bench.disk.canAllocate = canAllocate
+      bench.preparer.isForLargeBatches = true
+      var writes = 0
+      bench.disk.fault = { access, _ in
+        if access == .write { writes += 1 }
+        return nil
+      }
+      bench.prepare(3)
+      #expect(bench.prepared == 1 && bench.failures.isEmpty)
+      #expect(canAllocate ? writes == 1 : writes > 1, "the header, and zeros")
+      bench.disk.crash()
+      let bytes = bench.disk.contents(of: segmentName(3))
+      #expect(bytes.count == bench.limits.segmentSize)
+      #expect(bytes[LogFormat.sectorSize...].allSatisfy { $0 == 0 })
+      // Either way its space is taken: no later write can find none.
+      let segment = try bench.disk.open(segmentName(3), .durable)
+      bench.disk.fill(leaving: 0)
+      let block = [UInt8](repeating: 1, count: 4096)
+      try block.withUnsafeBytes { try bench.disk.write(segment, at: bytes.count - 4096, $0) }
+    }
+  }
+
   @Test("one at a time, none while there is a spare, none into space that is spoken for")
   func restraint() {
     let bench = Bench()

@@ -71,6 +71,8 @@ struct UVDiskTests {
           #expect($0 == 14)
           #expect(target.text(2..<14) == "hello, world")
         }
+        step(.allocate(file, 1 << 20)) { #expect($0 == 0) }
+        step(.read(file, at: (1 << 20) - 3, target.all)) { #expect($0 == 3) }
         step(.truncate(file, to: 7)) { #expect($0 == 0) }
         step(.read(file, at: 7, target.all)) {
           #expect($0 == 0)
@@ -100,6 +102,7 @@ struct UVDiskTests {
           (.remove("b"), "remove b", ENOENT), (.rename("b", to: "c"), "rename b to c", ENOENT),
           (.write(file, at: 0, [bytes[0..<1]]), "write a", EBADF),
           (.truncate(file, to: 0), "truncate a", EINVAL),
+          (.allocate(file, 1), "allocate a", EBADF),
         ]
         var left = expected.count
         while let (operation, words, code) = expected.popLast() {

@@ -16,10 +16,12 @@ struct ZeroFileTests {
     return buffer
   }
 
-  private func make(_ disk: SimulatedDisk, _ completion: @escaping (DiskError?) -> Void) {
+  private func make(
+    _ disk: SimulatedDisk, isAllocated: Bool = false, _ completion: @escaping (DiskError?) -> Void
+  ) {
     ZeroFile.make(
       disk: disk, name: "a", size: Self.size, pieceSize: 4096, head: headBuffer(),
-      completion: completion)
+      isAllocated: isAllocated, completion: completion)
     while disk.step() {}
   }
 
@@ -32,15 +34,16 @@ struct ZeroFileTests {
   func crashes() throws {
     var finished = 0
     var found = 0
-    for seed in 0..<200 {
+    for seed in 0..<400 {
       let disk = SimulatedDisk(random: Random(seed: UInt64(seed)))
       disk.shortWrites = 80
       disk.accessesUntilCrash = seed % 14 + 1
       var isDone = false
-      if seed.isMultiple(of: 3) {
+      if seed.isMultiple(of: 4) {
         isDone = (try? makeNow(disk)) != nil
       } else {
-        make(disk) { isDone = $0 == nil }
+        disk.canAllocate = seed % 4 > 1
+        make(disk, isAllocated: seed % 4 > 0) { isDone = $0 == nil }
       }
       disk.crash()
       let isThere = disk.names.contains("a")
@@ -49,7 +52,7 @@ struct ZeroFileTests {
       finished += isDone ? 1 : 0
       found += isThere ? 1 : 0
     }
-    #expect(finished > 20 && found < 180, "crashes fall before the end and after it")
+    #expect(finished > 40 && found < 360, "crashes fall before the end and after it")
   }
 
   @Test(
@@ -62,6 +65,19 @@ struct ZeroFileTests {
     make(disk) { errors.append($0?.code) }
     #expect(errors == [5])
     #expect(disk.names.isEmpty && disk.openFiles == 0)
+  }
+
+  @Test(
+    "space that cannot be had is an error; a file system that cannot allocate gets zeros",
+    arguments: [5: [5], 28: [28], 95: [nil], 1: [nil]] as [Int32: [Int32?]])
+  func allocation(_ code: Int32, _ expected: [Int32?]) {
+    let disk = SimulatedDisk(random: Random(seed: 1))
+    disk.fault = { access, _ in access == .allocate ? code : nil }
+    var errors: [Int32?] = []
+    make(disk, isAllocated: true) { errors.append($0?.code) }
+    #expect(errors == expected && disk.openFiles == 0)
+    #expect(disk.names == (expected == [nil] ? ["a"] : []))
+    if expected == [nil] { #expect(disk.contents(of: "a") == Self.whole) }
   }
 
   @Test("a name that may not last is no success")

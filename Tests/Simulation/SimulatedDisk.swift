@@ -2,7 +2,8 @@ import RaftKV
 
 /// What the disk can be asked for, as a fault sees it.
 package enum DiskAccess: Equatable, Sendable {
-  case list, open, size, read, write, truncate, sync, rename, remove, syncDirectory, freeSpace
+  case list, open, size, read, write, truncate, allocate, sync, rename, remove, syncDirectory
+  case freeSpace
 }
 
 /// One node's data directory, with the durability of a real one and the faults of a bad one.
@@ -44,6 +45,8 @@ package final class SimulatedDisk: Disk {
 
   /// Asked before each access, with the file's name; returns an errno to fail with.
   package var fault: (DiskAccess, String) -> Int32? = { _, _ in nil }
+  /// Whether the file system knows how to allocate without writing.
+  package var canAllocate = true
   /// The size of the file system; nil: endless.
   package var quota: Int?
   /// How many writes of 256 come back short.
@@ -105,7 +108,7 @@ package final class SimulatedDisk: Disk {
         handle.file.crash(writing: piece, at: position, &random)
         position += piece.count
       }
-    case .rename, .remove, .open:
+    case .rename, .remove, .open, .allocate:
       if Bool.random(using: &random) { _ = perform(operation) }
     case .read, .sync, .truncate, .syncDirectory, .freeSpace: break
     }
@@ -183,6 +186,7 @@ package final class SimulatedDisk: Disk {
         return .success(try doRead(file, at: offset, into: buffer))
       case .sync(let file): try doSync(file)
       case .truncate(let file, let size): try doTruncate(file, to: size)
+      case .allocate(let file, let size): try doAllocate(file, size)
       case .rename(let source, let target): try doRename(source, to: target)
       case .remove(let name): try doRemove(name)
       case .syncDirectory: try doSyncDirectory()
@@ -363,6 +367,19 @@ package final class SimulatedDisk: Disk {
     let handle = try handle(id)
     try check(.truncate, handle.name)
     handle.file.truncate(to: size)
+  }
+
+  private func doAllocate(_ id: FileID, _ size: Int) throws(DiskError) {
+    let handle = try handle(id)
+    try check(.allocate, handle.name)
+    guard canAllocate else { throw DiskError(operation: "allocate \(handle.name)", code: 95) }
+    if let quota {
+      let missing = handle.file.newPages(at: 0, count: size) * SimulatedFile.pageSize
+      guard usedBytes + missing <= quota else {
+        throw DiskError(operation: "allocate \(handle.name)", code: DiskError.noSpace)
+      }
+    }
+    handle.file.allocate(size)
   }
 
   private func doRename(_ source: String, to target: String) throws(DiskError) {

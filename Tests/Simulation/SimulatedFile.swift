@@ -85,6 +85,12 @@ final class SimulatedFile {
     if durable { durableSize = max(durableSize, offset + bytes.count) }
   }
 
+  /// Takes the space of the first bytes. What is not written there stays zeros.
+  func allocate(_ newSize: Int) {
+    grow(to: newSize)
+    for slot in 0..<(newSize + Self.pageSize - 1) / Self.pageSize { _ = materialize(slot) }
+  }
+
   func truncate(to newSize: Int) {
     if newSize > size { grow(to: newSize) }
     // Whole pages only are given back; the rest of the last one is zeroed as any write is.

@@ -129,6 +129,7 @@ struct Swarm {
     limits.keptTail = random.pick([0, 4096, 65536])
     limits.memoryTail = random.pick([0, 2048, 16384, 1 << 20])
     limits.lastReserve = 2048
+    limits.largeBatch = segment / 16
     limits.ballastSize = segment
     limits.preparationPiece = random.pick([4096, 65536])
     let entries = Int(random.logarithmic(5, 400))

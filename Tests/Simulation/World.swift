@@ -82,6 +82,7 @@ package final class World {
         .completion(host: index, epoch: epoch, completion), at: now + wait.nanoseconds)
     }
     if swarm.has(.shortWrites) { disk.shortWrites = 4 }
+    disk.canAllocate = index % 3 != 2
     return disk
   }
 

@@ -14,6 +14,8 @@ final class DiskRequest {
   private let operation: DiskOperation
   private let completion: (DiskResult) -> Void
   private let request: UnsafeMutablePointer<uv_fs_t>
+  /// What libuv has no request for.
+  private let allocation: UnsafeMutablePointer<raftkv_allocation>?
   /// The pieces of a write or a read, alive until the completion.
   private let pieces: UnsafeMutableBufferPointer<uv_buf_t>
 
@@ -25,6 +27,16 @@ final class DiskRequest {
     self.completion = completion
     file = operation.file.map(disk.file)
     request = .allocate(capacity: 1)
+    if case .allocate(_, let size) = operation {
+      let allocation = UnsafeMutablePointer<raftkv_allocation>.allocate(capacity: 1)
+      allocation.initialize(to: raftkv_allocation())
+      allocation.pointee.descriptor = file!.descriptor
+      allocation.pointee.size = Int64(size)
+      allocation.pointee.result = UV_ECANCELED.rawValue
+      self.allocation = allocation
+    } else {
+      allocation = nil
+    }
     switch operation {
     case .write(_, at: _, let buffers):
       // libuv wants one piece at least; an empty write is one of no bytes.
@@ -41,11 +53,14 @@ final class DiskRequest {
 
   deinit {
     request.deallocate()
+    allocation?.deallocate()
     pieces.deallocate()
   }
 
   func start() {
-    request.pointee.data = Unmanaged.passRetained(self).toOpaque()
+    let owner = Unmanaged.passRetained(self).toOpaque()
+    request.pointee.data = owner
+    allocation?.pointee.work.data = owner
     let status = hand(over: disk.loop.raw)
     precondition(status == 0, "libuv takes every well-formed file request")
   }
@@ -66,6 +81,7 @@ final class DiskRequest {
       uv_fs_fdatasync(loop, request, descriptor, didFinish)
     case .truncate(_, let size):
       uv_fs_ftruncate(loop, request, descriptor, Int64(size), didFinish)
+    case .allocate: raftkv_allocate(loop, allocation!, didAllocate)
     case .rename(let source, let target):
       uv_fs_rename(loop, request, disk.path(of: source), disk.path(of: target), didFinish)
     case .remove(let name):
@@ -79,15 +95,19 @@ final class DiskRequest {
 
   /// Called on the loop's thread, with the retain of `start` given back by the caller.
   fileprivate func finished() {
-    let result = uv_fs_get_result(request)
+    let result = allocation.map { Int($0.pointee.result) } ?? uv_fs_get_result(request)
     if result == Int(UV_EINTR.rawValue) {
-      uv_fs_req_cleanup(request)
+      cleanUp()
       return start()
     }
     let answer = answer(result)
-    uv_fs_req_cleanup(request)
+    cleanUp()
     disk.didFinish(self)
     completion(answer)
+  }
+
+  private func cleanUp() {
+    if allocation == nil { uv_fs_req_cleanup(request) }
   }
 
   private func answer(_ result: Int) -> DiskResult {
@@ -116,6 +136,7 @@ final class DiskRequest {
     case .read: "read \(file!.name)"
     case .sync: "sync \(file!.name)"
     case .truncate: "truncate \(file!.name)"
+    case .allocate: "allocate \(file!.name)"
     case .rename(let source, let target): "rename \(source) to \(target)"
     case .remove(let name): "remove \(name)"
     case .syncDirectory: "sync \(disk.path)"
@@ -129,7 +150,7 @@ extension DiskOperation {
   fileprivate var file: FileID? {
     switch self {
     case .write(let file, at: _, _), .read(let file, at: _, _), .sync(let file),
-      .truncate(let file, to: _):
+      .truncate(let file, to: _), .allocate(let file, _):
       file
     case .open, .rename, .remove, .syncDirectory, .freeSpace: nil
     }
@@ -151,4 +172,8 @@ extension OpenMode {
 
 private func didFinish(_ request: UnsafeMutablePointer<uv_fs_t>?) {
   Unmanaged<DiskRequest>.fromOpaque(request!.pointee.data).takeRetainedValue().finished()
+}
+
+private func didAllocate(_ work: UnsafeMutablePointer<uv_work_t>?, _: Int32) {
+  Unmanaged<DiskRequest>.fromOpaque(work!.pointee.data).takeRetainedValue().finished()
 }

@@ -35,7 +35,7 @@ extension UVDisk {
     case .write(let id, at: _, _): writeSite(id)
     case .rename: .rename
     case .syncDirectory: .directorySync
-    case .open, .read, .sync, .truncate, .remove, .freeSpace: nil
+    case .open, .read, .sync, .truncate, .allocate, .remove, .freeSpace: nil
     }
   }
 

@@ -42,6 +42,9 @@ package enum DiskOperation {
   case read(FileID, at: Int, UnsafeMutableRawBufferPointer)
   case sync(FileID)
   case truncate(FileID, to: Int)
+  /// Room for the file's first bytes, which read as zeros until they are written. Not every file
+  /// system can do it, nor lets every sandbox.
+  case allocate(FileID, Int)
   case rename(String, to: String)
   case remove(String)
   case syncDirectory
@@ -75,6 +78,7 @@ package struct DiskError: Error, Equatable, Sendable, CustomStringConvertible {
   package static let noSpace: Int32 = 28  // ENOSPC
   package var isNoSpace: Bool { code == Self.noSpace || code == 122 }  // EDQUOT
   package var isNoDescriptor: Bool { code == 23 || code == 24 }  // ENFILE, EMFILE
+  package var isInputOutput: Bool { code == 5 }  // EIO
   package var isNotFound: Bool { code == 2 }  // ENOENT
   package var description: String { "\(operation) failed with errno \(code)" }
 }

@@ -1,9 +1,9 @@
 /// The log on disk. These formats are permanent.
 ///
 /// The log is a run of segment files `log-<id, 16 hexadecimal digits>`, ids ascending without a
-/// gap. A segment is one header sector, then batches at sector boundaries, then zeros. It is
-/// written with zeros and synced before its name is, so a batch only ever replaces zeros: nothing
-/// durable is overwritten.
+/// gap. A segment is one header sector, then batches at sector boundaries, then zeros. Its
+/// space is taken, and all of it is zeros and synced, before its name is: so a batch only ever
+/// replaces zeros, and nothing durable is overwritten.
 ///
 /// Segment header, a `CheckedSector` with magic `RAFTKVLG`:
 /// ```

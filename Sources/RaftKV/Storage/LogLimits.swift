@@ -22,6 +22,8 @@ package struct LogLimits: Sendable {
   /// Zeros are written in pieces this large, each synced before the next, so that the log's writes
   /// never stand behind more than one of them.
   package var preparationPiece = 1 << 20
+  /// Where batches are this large on average, segments are allocated instead of filled.
+  package var largeBatch = 256 << 10
   /// After this time without a batch the last one is sealed.
   package var sealDelay = Interval.milliseconds(10)
   /// How often a full disk is asked again whether it still is.

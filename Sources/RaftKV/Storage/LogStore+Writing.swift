@@ -41,9 +41,19 @@ extension LogStore {
       return false
     }
     CoverageMark.hit(.segmentRotated)
+    judgeBatches()
     segments.append(spare)
     preparer.prepare(spare.id + 1)
     return true
+  }
+
+  /// By the batches of the segment that is full, those of the next but one are expected.
+  private func judgeBatches() {
+    // What was written since a start may be too little to go by.
+    if written.bytes >= limits.segmentSize / 2 {
+      preparer.isForLargeBatches = written.bytes / written.batches >= limits.largeBatch
+    }
+    written = (0, 0)
   }
 
   private func write(_ batch: Batch) {
@@ -55,6 +65,10 @@ extension LogStore {
       previousChecksum: lastChecksum, lastEntryBefore: batch.lastEntryBefore)
     let checksum = batch.finish(header: header, seed: segment.seed)
     writing = batch
+    if !batch.isSeal {
+      written.batches += 1
+      written.bytes += LogFormat.padded(batch.length)
+    }
     oldestWriteStart = clock()
     disk.submitWhole(segment.file, at: segment.end, batch.bytes.readable) { [self] error in
       didWrite(batch, checksum: checksum, error)

@@ -36,6 +36,8 @@ package final class LogStore<D: Disk> {
   var nextSequence: UInt64 = 1
   /// What the next batch header says of its predecessor. Numbers begin with 1.
   var lastNumber: UInt64
+  /// What of the current segment we have written ourselves, without seals.
+  var written = (batches: 0, bytes: 0)
   var lastEnd: Int
   var lastChecksum: UInt32
   /// The segment of the last durable batch. It is never removed: recovery begins with what it says.

@@ -1,4 +1,4 @@
-/// Keeps one zero-filled segment ahead of the log, in the background.
+/// Keeps one segment of zeros ahead of the log, in the background.
 ///
 /// `idle → preparing → idle` with a spare on a good day; with `isOutOfSpace` and a time to try
 /// again when the disk is full. Any other error ends the process: a failed sync must never be tried
@@ -17,6 +17,8 @@ final class SegmentPreparer<D: Disk> {
   /// The last attempt found no space, or no free file descriptor (G15).
   private(set) var isOutOfSpace = false
   private(set) var retryDeadline: Instant?
+  /// Batches are large: the next segments need their space, and no written zeros.
+  var isForLargeBatches = false
   /// The space is spoken for: a snapshot is being written into what the ballast left.
   var isPaused = false
 
@@ -80,7 +82,7 @@ final class SegmentPreparer<D: Disk> {
     let name = SegmentHeader.name(id)
     ZeroFile.make(
       disk: disk, name: name, size: limits.segmentSize, pieceSize: limits.preparationPiece,
-      head: head, didStep: { [self] in stepStart = clock() },
+      head: head, isAllocated: isForLargeBatches, didStep: { [self] in stepStart = clock() },
       completion: { [self] error in
         if let error { failed(error) } else { open(name, header, seed) }
       })

@@ -1,10 +1,10 @@
-/// Makes files that are there as a whole or not at all: a head, then zeros, written and synced
-/// piece by piece under a temporary name, renamed, and the directory synced. Only then may anyone
-/// use the file.
+/// Makes files that are there as a whole or not at all: a head, then zeros, made and synced under a
+/// temporary name, renamed, and the directory synced. Only then may anyone use the file.
 ///
-/// Why zeros: a synchronous write into written space changes no metadata, and so costs one disk
-/// write. Why pieces: while one of them is on its way the log's own writes wait for no more than
-/// that.
+/// Why written zeros: a synchronous write into written space changes no metadata, and so costs one
+/// disk write. Why in pieces, each synced: while one of them is on its way the log's own writes
+/// wait for no more than that. For large writes metadata counts for less than that each byte goes
+/// to the disk twice: for those the space is only allocated, where the file system can do that.
 final class ZeroFile<D: Disk> {
   private let disk: D
   private let name: String
@@ -13,14 +13,16 @@ final class ZeroFile<D: Disk> {
   private let piece: UnsafeMutableRawBufferPointer
   private var head: ByteBuffer
   private var offset = 0
+  private var isAllocated: Bool
   private var file: FileID?
   private let didStep: () -> Void
   private let completion: (DiskError?) -> Void
 
   private init(
     disk: D, name: String, size: Int, pieceSize: Int, head: consuming ByteBuffer,
-    didStep: @escaping () -> Void, completion: @escaping (DiskError?) -> Void
+    isAllocated: Bool, didStep: @escaping () -> Void, completion: @escaping (DiskError?) -> Void
   ) {
+    self.isAllocated = isAllocated
     self.disk = disk
     self.name = name
     self.size = size
@@ -39,11 +41,13 @@ final class ZeroFile<D: Disk> {
   /// `didStep` is called whenever the disk has done another piece: so slow is told from hung.
   static func make(
     disk: D, name: String, size: Int, pieceSize: Int, head: consuming ByteBuffer,
-    didStep: @escaping () -> Void = {}, completion: @escaping (DiskError?) -> Void
+    isAllocated: Bool = false, didStep: @escaping () -> Void = {},
+    completion: @escaping (DiskError?) -> Void
   ) {
+    precondition(!isAllocated || !head.isEmpty, "what is allocated is synced with its head")
     let work = ZeroFile(
-      disk: disk, name: name, size: size, pieceSize: pieceSize, head: head, didStep: didStep,
-      completion: completion)
+      disk: disk, name: name, size: size, pieceSize: pieceSize, head: head,
+      isAllocated: isAllocated, didStep: didStep, completion: completion)
     work.begin()
   }
 
@@ -52,8 +56,8 @@ final class ZeroFile<D: Disk> {
     disk: D, name: String, size: Int, pieceSize: Int, head: consuming ByteBuffer
   ) throws(DiskError) {
     let work = ZeroFile(
-      disk: disk, name: name, size: size, pieceSize: pieceSize, head: head, didStep: {},
-      completion: { _ in })
+      disk: disk, name: name, size: size, pieceSize: pieceSize, head: head, isAllocated: false,
+      didStep: {}, completion: { _ in })
     try work.runNow()
   }
 
@@ -72,10 +76,10 @@ final class ZeroFile<D: Disk> {
     try disk.syncDirectory()
   }
 
-  /// The head first, then zeros; nil at the end.
+  /// The head first, then zeros where there are none yet; nil at the end.
   private func nextPiece() -> UnsafeRawBufferPointer? {
     if offset == 0, !head.isEmpty { return head.readable }
-    guard offset < size else { return nil }
+    guard offset < size, !isAllocated else { return nil }
     return UnsafeRawBufferPointer(
       rebasing: UnsafeRawBufferPointer(piece)[..<min(piece.count, size - offset)])
   }
@@ -85,9 +89,24 @@ final class ZeroFile<D: Disk> {
       switch result {
       case .success(let descriptor):
         file = FileID(Int32(descriptor))
-        writeNext()
+        isAllocated ? allocate() : writeNext()
       case .failure(let error): completion(error)
       }
+    }
+  }
+
+  private func allocate() {
+    guard let file else { preconditionFailure("space is allocated for an open file") }
+    disk.submit(.allocate(file, size)) { [self] result in
+      if case .failure(let error) = result {
+        guard !error.isNoSpace, !error.isInputOutput else { return giveUp(error) }
+        CoverageMark.hit(.segmentNotAllocated)
+        isAllocated = false
+      } else {
+        CoverageMark.hit(.segmentAllocated)
+      }
+      didStep()
+      writeNext()
     }
   }
 

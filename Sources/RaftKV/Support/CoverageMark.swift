@@ -45,6 +45,7 @@ package enum CoverageMark: Int, CaseIterable, Sendable {
   case clockBehind
   // Storage
   case logWaitsForTerm, logWaitsForSegment, segmentRotated, logSealed, segmentsRetiredTogether
+  case segmentAllocated, segmentNotAllocated
   case readAcrossRewrite, truncationBelowBase, batchTruncated, truncatedBeyondMemory, recordsTorn
   case repetitionFound, takenFromRepetition, tornTailCut, secondSpareRemoved, resetAtStart
   case rotatedAtStart, hardStateSlotTorn, firstSlotStale, snapshotGivenUpAtTheEnd
