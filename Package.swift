@@ -20,8 +20,8 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
   ],
   targets: [
-    // The only C: libuv from the system, and what neither it nor Swift can say, in a few inline
-    // functions: the CRC32C instruction, fallocate, a variadic call.
+    // The only C: libuv from the system, and two things that neither it nor Swift can say, in inline
+    // functions: the CRC32C instruction and fallocate.
     .systemLibrary(name: "CLibUV", pkgConfig: "libuv", providers: [.apt(["libuv1-dev"])]),
 
     // One module, so that the optimiser sees everything; the tidy test keeps its layers apart.

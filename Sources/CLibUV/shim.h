@@ -50,12 +50,6 @@ static inline uint32_t raftkv_crc32c_hardware(
 static inline int raftkv_crc32c_available(void) { return 0; }
 #endif
 
-// Has libuv count the time it sleeps. uv_loop_configure is variadic, which Swift cannot call; the
-// option exists since libuv 1.39, so it cannot fail.
-static inline void raftkv_loop_measure_idle_time(uv_loop_t *loop) {
-  (void)uv_loop_configure(loop, UV_METRICS_IDLE_TIME);
-}
-
 // fallocate(2) on libuv's thread pool, for which libuv has no request of its own.
 typedef struct {
   uv_work_t work;

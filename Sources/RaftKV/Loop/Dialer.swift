@@ -63,6 +63,7 @@ package final class Dialer {
 }
 
 private func didConnectStream(_ request: UnsafeMutablePointer<uv_connect_t>?, _ status: Int32) {
+  EventLoop.owner(request!.pointee.handle.pointee.loop).didWake()
   let dialer = Unmanaged<Dialer>.fromOpaque(request!.pointee.data).takeRetainedValue()
   dialer.didConnect(status)
 }

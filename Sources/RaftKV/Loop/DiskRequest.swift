@@ -95,6 +95,7 @@ final class DiskRequest {
 
   /// Called on the loop's thread, with the retain of `start` given back by the caller.
   fileprivate func finished() {
+    disk.loop.didWake()
     let result = allocation.map { Int($0.pointee.result) } ?? uv_fs_get_result(request)
     if result == Int(UV_EINTR.rawValue) {
       cleanUp()

@@ -26,7 +26,8 @@ package final class EventLoop {
   package var endOfTurn: (() -> Void)?
   /// The number of turns that have ended.
   package private(set) var turn: UInt64 = 0
-  /// The longest time spent outside poll in one turn: how late a heartbeat may have been read.
+  /// The longest time from the first callback after a poll to the end of its turn: how late a
+  /// heartbeat may have been read.
   package private(set) var longestTurn = Interval.zero
   /// The most CPU time that this thread used in one turn: what our own code is to blame for,
   /// however long others had the core meanwhile. At most: see `measureTurn`.
@@ -38,9 +39,8 @@ package final class EventLoop {
   private var isClosed = false
   private var wantsAnotherTurn = false
   private var putOff: [Handle] = []
-  /// When the last turn ended, and what libuv had counted as sleep by then; both from uv_hrtime.
-  private var turnEnded: UInt64 = 0
-  private var idleTime: UInt64 = 0
+  /// When the present turn began, by uv_hrtime; 0 while the loop sleeps.
+  private var turnBegan: UInt64 = 0
   /// The thread's CPU time when it was last looked at.
   private var workSeen: UInt64 = 0
 
@@ -56,7 +56,6 @@ package final class EventLoop {
     prepare = .allocate(capacity: 1)
     idle = .allocate(capacity: 1)
     // None of these can fail: they only link the handle into the loop.
-    raftkv_loop_measure_idle_time(raw)
     uv_prepare_init(raw, prepare)
     uv_idle_init(raw, idle)
     prepare.pointee.data = nil
@@ -73,6 +72,10 @@ package final class EventLoop {
     idle.deallocate()
   }
 
+  static func owner(_ raw: UnsafeMutablePointer<uv_loop_t>) -> EventLoop {
+    Unmanaged<EventLoop>.fromOpaque(raw.pointee.data).takeUnretainedValue()
+  }
+
   // MARK: Running
 
   /// Runs turns until `stop()`, sleeping in between. Never called from a callback.
@@ -80,8 +83,7 @@ package final class EventLoop {
     precondition(!isRunning, "the loop is not run from one of its own callbacks")
     precondition(!isClosed, "a closed loop does not run")
     isRunning = true
-    turnEnded = uv_hrtime()
-    idleTime = uv_metrics_idle_time(raw)
+    turnBegan = 0
     workSeen = Self.threadTime
     uv_run(raw, UV_RUN_DEFAULT)
     isRunning = false
@@ -97,7 +99,14 @@ package final class EventLoop {
   /// Called by a handle that has taken its share; it goes on at the end of this turn.
   func resumeLater(_ handle: Handle) { putOff.append(handle) }
 
+  /// Said by every callback: the first one after a poll begins the turn. libuv would count its
+  /// sleep for us, at the price of a second poll in each turn that sleeps.
+  func didWake() {
+    if turnBegan == 0 { turnBegan = uv_hrtime() }
+  }
+
   fileprivate func wrapUp() {
+    didWake()
     if !putOff.isEmpty {
       let waiting = putOff
       putOff.removeAll(keepingCapacity: true)
@@ -115,15 +124,10 @@ package final class EventLoop {
   }
 
   private func measureTurn() {
-    let now = uv_hrtime()
-    let idleTime = uv_metrics_idle_time(raw)
-    let elapsed = now - turnEnded
-    let slept = idleTime - self.idleTime
-    let spent = Interval(nanoseconds: elapsed > slept ? elapsed - slept : 0)
+    let spent = Interval(nanoseconds: uv_hrtime() - turnBegan)
+    turnBegan = 0
     longestTurn = max(longestTurn, spent)
     turnTimes.observe(spent)
-    turnEnded = now
-    self.idleTime = idleTime
     // Looking at the thread's time is a system call: it is done in long turns, and in every
     // eighth. So a long turn may be charged with a few short ones before it.
     let isLong = spent >= .milliseconds(1)
@@ -189,8 +193,7 @@ package final class EventLoop {
 }
 
 private func willPoll(_ prepare: UnsafeMutablePointer<uv_prepare_t>?) {
-  let loop = prepare!.pointee.loop.pointee.data!
-  Unmanaged<EventLoop>.fromOpaque(loop).takeUnretainedValue().wrapUp()
+  EventLoop.owner(prepare!.pointee.loop).wrapUp()
 }
 
 /// An active idle handle is all it takes for a poll that does not sleep.

@@ -65,9 +65,11 @@ package class Handle {
     owned.release()
   }
 
-  /// The object that `register()` left in a handle's `data`.
+  /// The object that `register()` left in a handle's `data`: whom a callback is for.
   static func owner(_ data: UnsafeMutableRawPointer?) -> Self {
-    Unmanaged<Self>.fromOpaque(data!).takeUnretainedValue()
+    let owner = Unmanaged<Self>.fromOpaque(data!).takeUnretainedValue()
+    owner.loop.didWake()
+    return owner
   }
 }
 

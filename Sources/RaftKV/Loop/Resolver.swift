@@ -79,6 +79,7 @@ private func didResolveName(
   _ request: UnsafeMutablePointer<uv_getaddrinfo_t>?, _ status: Int32,
   _ list: UnsafeMutablePointer<addrinfo>?
 ) {
+  EventLoop.owner(request!.pointee.loop).didWake()
   let resolver = Unmanaged<Resolver>.fromOpaque(request!.pointee.data).takeRetainedValue()
   resolver.didResolve(status, list)
 }
