@@ -86,6 +86,37 @@ extension DaemonTests {
       }
     }
 
+    @Test("a node that moved is found by a leader that it does not know, for others tell the leader")
+    func unknownLeader() throws {
+      try Sandbox.run { sandbox in
+        let nodes = try sandbox.cluster(of: 3)
+        let (gone, known, moving) = (nodes[0], nodes[1], nodes[2])
+        try #require(try moving.stop() == 0)
+        let newcomers = try ["node4", "node5"].map { try sandbox.node($0) }
+        for node in newcomers { try node.start("-join", known.httpAddress) }
+        let others = [known] + newcomers
+        for node in others { try node.awaitVoters("node1", "node2", "node3", "node4", "node5") }
+        // Of those that the moving node knows one is left, and that one follows.
+        try gone.kill9()
+        try eventually("a newcomer leads") {
+          guard try sandbox.leader(of: others) === known else { return true }
+          // A leader that is to be removed hands over first; who leads then is not asked.
+          _ = try? known.get("/remove?id=\(known.name)")
+          return false
+        }
+        moving.raftAddress = "127.0.0.1:\(try Ports.free())"
+        moving.httpAddress = "127.0.0.1:\(try Ports.free())"
+        try moving.start()
+        for node in others + [moving] {
+          try node.awaitStatus("knows the new addresses") {
+            $0.member(moving.name)?.addr == moving.raftAddress
+              && $0.member(moving.name)?.haddr == moving.httpAddress
+          }
+        }
+        try #require(try sandbox.converge(others + [moving]))
+      }
+    }
+
     @Test("a cluster made by mistake beside an existing one takes no writes")
     func otherCluster() throws {
       try Sandbox.run { sandbox in
