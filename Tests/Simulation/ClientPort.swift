@@ -44,10 +44,11 @@ enum Answer {
 
 /// Where a process meets its clients: in HTTP's place, one call per request and one per reply.
 package final class ClientPort: ReplySink {
-  private unowned let world: World
+  /// The world outlives every process, and the process everything of its own.
+  private unowned(unsafe) let world: World
   private let host: Int
   private let epoch: Int
-  private unowned var replica: Process.Node!
+  private unowned(unsafe) var replica: Process.Node!
   private var held: [Request] = []
   private var mustResume = false
   /// What the replica has answered in this turn; judged at its end.

@@ -7,11 +7,11 @@ import RaftKV
 /// Invariant 13: nothing is read beyond a fragment, and each request gets one response, in order,
 /// that says what the replica has said.
 final class HTTPPort: RequestHandler {
-  private unowned let world: World
-  private unowned let port: ClientPort
+  private unowned(unsafe) let world: World
+  private unowned(unsafe) let port: ClientPort
   private let host: Int
   private let epoch: Int
-  unowned var replica: Process.Node!
+  unowned(unsafe) var replica: Process.Node!
   private let scratch = RequestScratch()
   private let limits = HTTPLimits(maximumValue: 4096)
   private var links: [HTTPLink] = []

@@ -24,10 +24,10 @@ package final class SimulatedTransport: Transport {
   static let patience = 200 * Duration.millisecond
   static let handshakeTime = 3 * Duration.second
 
-  private unowned let world: World
+  private unowned(unsafe) let world: World
   let host: Int
   let epoch: Int
-  unowned var replica: Process.Node!
+  unowned(unsafe) var replica: Process.Node!
   private var links: [Link] = []
 
   init(_ world: World, host: Int, epoch: Int) {

@@ -15,8 +15,7 @@ extension World {
       try createIfNew(host)
       let recovered = try RecoveredNode.open(
         host.disk, limits: swarm.limits, random: processRandom.fork(),
-        clock: { [unowned self, unowned host] in host.clock.instant(at: now) }, logger: logger(host)
-      )
+        clock: clock(of: host), logger: logger(host))
       compose(host, recovered)
     } catch { didNotStart(host, error, errorsBefore) }
   }
@@ -50,8 +49,7 @@ extension World {
   private func compose(_ host: Host, _ recovered: consuming RecoveredNode<SimulatedDisk>) {
     let replica = Process.Node(
       settings: settings(host), recovered: recovered, logger: logger(host),
-      seed: processRandom.next(),
-      clock: { [unowned self, unowned host] in host.clock.instant(at: now) },
+      seed: processRandom.next(), clock: clock(of: host),
       wallClock: { [unowned self, unowned host] in host.clock.wallClock(at: now) })
     let transport = SimulatedTransport(self, host: host.index, epoch: host.epoch)
     let port = ClientPort(self, host: host.index, epoch: host.epoch)
@@ -72,6 +70,11 @@ extension World {
     transitions.didStart(process.replica.raft.id)
     checkRecovery(host, process)
     runTurn(host)
+  }
+
+  /// Asked several times in every turn; the world and its hosts outlive every process.
+  private func clock(of host: Host) -> () -> Instant {
+    { [unowned(unsafe) self, unowned(unsafe) host] in host.clock.instant(at: now) }
   }
 
   private func settings(_ host: Host) -> ReplicaSettings {

@@ -51,14 +51,17 @@ package struct Leadership: Equatable, Sendable {
 
   package func index(of peer: NodeID) -> Int? { progress.firstIndex { $0.id == peer } }
   package func progress(of peer: NodeID) -> Progress? { progress.first { $0.id == peer } }
+}
 
-  // Single facts, without a copy of the whole progress: each turn asks for them.
-
+/// Single facts, without a copy of anyone's progress, or of the leadership: each turn asks for them,
+/// for every voter.
+extension [Progress] {
   func isConnected(to peer: NodeID) -> Bool {
-    index(of: peer).map { progress[$0].isConnected } ?? false
+    index(of: peer).map { self[$0].isConnected } ?? false
   }
-  func round(of peer: NodeID) -> UInt64 { index(of: peer).map { progress[$0].round } ?? 0 }
+  func round(of peer: NodeID) -> UInt64 { index(of: peer).map { self[$0].round } ?? 0 }
   func matchIndex(of peer: NodeID) -> LogIndex {
-    index(of: peer).map { progress[$0].matchIndex } ?? .zero
+    index(of: peer).map { self[$0].matchIndex } ?? .zero
   }
+  private func index(of peer: NodeID) -> Int? { firstIndex { $0.id == peer } }
 }

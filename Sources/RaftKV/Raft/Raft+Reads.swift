@@ -56,9 +56,10 @@ extension Raft {
   /// A round is confirmed when a majority of the voters has echoed it, or a newer one.
   mutating func confirmRounds(into effects: inout Effects) {
     let newest = leadership!.round
+    let progress = leadership!.progress
     let agreed = Quorum(configuration.voters).agreed { voter in
       // Nobody can have heard of a round to come, whatever its answer claims.
-      voter == id ? newest : min(leadership!.round(of: voter), newest)
+      voter == id ? newest : min(progress.round(of: voter), newest)
     }
     guard let agreed, agreed > leadership!.confirmedRound else { return }
     let firstKept = newest + 1 - UInt64(leadership!.roundTimes.count)
@@ -103,6 +104,7 @@ extension Raft {
     }
     // The price of fast failover: followers that see our process die do not wait for the lease, and
     // our connections to them die with it.
-    return Quorum(voters).holds { voter in voter == id || leadership!.isConnected(to: voter) }
+    let progress = leadership!.progress
+    return Quorum(voters).holds { voter in voter == id || progress.isConnected(to: voter) }
   }
 }

@@ -205,8 +205,9 @@ extension Raft {
     let counted = configuration.voters
     #endif
     // We count ourselves by our own disk, like anyone else (B9); learners not at all (D15).
+    let progress = leadership!.progress
     let candidate = Quorum(counted).agreed { voter in
-      voter == id ? ownIndex : leadership!.matchIndex(of: voter)
+      voter == id ? ownIndex : progress.matchIndex(of: voter)
     }
     guard let candidate, candidate > commitIndex else { return }
     // Only entries of our own term are committed by counting (§5.4.2); older ones ride along (B6).

@@ -149,7 +149,7 @@ struct LogRecovery<D: Disk> {
     guard let (header, checksum) = BatchHeader.decode(rest, seed: segment.seed) else {
       return min(bytes.count, offset + largestBatch)
     }
-    let place = "\(SegmentHeader.name(segment.id)) at \(offset)"
+    let place = LogPlace(segment: segment.id, offset: offset)
     let size = LogFormat.padded(header.length)
     let isRepetition = repeatsLast(header, in: segment)
     guard isRepetition || isSuccessor(header, in: segment), header.length >= BatchHeader.size,
@@ -219,7 +219,7 @@ struct LogRecovery<D: Disk> {
   }
 
   private mutating func take(
-    _ content: UnsafeRawBufferPointer, header: BatchHeader, segment: Segment<D>, place: String
+    _ content: UnsafeRawBufferPointer, header: BatchHeader, segment: Segment<D>, place: LogPlace
   ) throws(RecoveryError) {
     var reader = ByteReader(content)
     _ = reader.read(count: BatchHeader.size)
@@ -257,7 +257,7 @@ struct LogRecovery<D: Disk> {
   }
 
   private func entryHeader(
-    _ entry: EntryRecord, place: String
+    _ entry: EntryRecord, place: LogPlace
   ) throws(RecoveryError) -> EntryHeader {
     var header = EntryHeader(
       term: entry.id.term, kind: entry.kind, size: UInt32(entry.payload.count))
@@ -296,7 +296,7 @@ struct LogRecovery<D: Disk> {
       return false
     }
     #endif
-    let place = "\(SegmentHeader.name(segment.id)) at \(segment.end)"
+    let place = LogPlace(segment: segment.id, offset: segment.end)
     var bound = bound
     let sectors = stride(
       from: segment.end + LogFormat.sectorSize, to: bytes.count, by: LogFormat.sectorSize)

@@ -25,3 +25,10 @@ final class Segment<D: Disk> {
 
   var room: Int { size - end }
 }
+
+/// Where in the log something stands: words for messages.
+struct LogPlace: CustomStringConvertible {
+  var segment: UInt64
+  var offset: Int
+  var description: String { "\(SegmentHeader.name(segment)) at \(offset)" }
+}
