@@ -34,7 +34,7 @@ struct EventQueue<Event> {
     }
     sequence += 1
     heap.append(Key(time: time, order: sequence << Self.slotBits | UInt64(slot)))
-    siftUp(heap.count - 1)
+    heap.withUnsafeMutableBufferPointer { Self.siftUp(&$0) }
   }
 
   mutating func popNext() -> (time: UInt64, event: Event)? {
@@ -42,7 +42,7 @@ struct EventQueue<Event> {
     let last = heap.removeLast()
     if !heap.isEmpty {
       heap[0] = last
-      siftDown()
+      heap.withUnsafeMutableBufferPointer { Self.siftDown(&$0) }
     }
     let slot = Int(first.order & (1 << Self.slotBits - 1))
     guard let event = events[slot] else { preconditionFailure("a scheduled event has its slot") }
@@ -51,8 +51,10 @@ struct EventQueue<Event> {
     return (first.time, event)
   }
 
-  private mutating func siftUp(_ start: Int) {
-    var child = start
+  // In place, for these two are the innermost loops of a simulation.
+
+  private static func siftUp(_ heap: inout UnsafeMutableBufferPointer<Key>) {
+    var child = heap.count - 1
     let key = heap[child]
     while child > 0 {
       let parent = (child - 1) / 2
@@ -63,7 +65,7 @@ struct EventQueue<Event> {
     heap[child] = key
   }
 
-  private mutating func siftDown() {
+  private static func siftDown(_ heap: inout UnsafeMutableBufferPointer<Key>) {
     var parent = 0
     let key = heap[0]
     while true {

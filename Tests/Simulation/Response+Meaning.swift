@@ -62,9 +62,10 @@ extension Response {
 
   /// Of `{"error":"a_code","message":"A sentence."}`.
   private var errorCode: String? {
-    let start = "{\"error\":\""
-    guard text.hasPrefix(start) else { return nil }
-    return String(text.dropFirst(start.count).prefix { $0 != "\"" })
+    let start = "{\"error\":\"".utf8
+    guard body.starts(with: start) else { return nil }
+    let code = body.dropFirst(start.count).prefix { $0 != UInt8(ascii: "\"") }
+    return String(decoding: code, as: UTF8.self)
   }
 
   // MARK: To the client
@@ -109,8 +110,9 @@ extension Response {
   }
 
   private func number(after name: String) -> UInt64? {
-    guard let range = text.firstRange(of: name) else { return nil }
-    return UInt64(text[range.upperBound...].prefix { $0.isNumber })
+    guard let range = body.firstRange(of: name.utf8) else { return nil }
+    let digits = body[range.upperBound...].prefix { UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }
+    return UInt64(String(decoding: digits, as: UTF8.self))
   }
 }
 

@@ -114,18 +114,22 @@ package struct ResponseParser {
   }
 
   private static func field(_ line: String) throws(Malformed) -> Response.Field {
-    guard let colon = line.firstIndex(of: ":"), colon != line.startIndex else {
+    // In bytes, which are characters here: `lines` lets nothing but ASCII through.
+    let text = line.utf8
+    guard let colon = text.firstIndex(of: UInt8(ascii: ":")), colon != text.startIndex else {
       throw Malformed(message: "the field line \(line)")
     }
-    let name = line[..<colon]
-    let isToken = name.utf8.allSatisfy {
+    let name = text[..<colon]
+    let isToken = name.allSatisfy {
       $0 == UInt8(ascii: "-") || UInt8(ascii: "a")...UInt8(ascii: "z") ~= $0 | 0x20
     }
-    let rest = line[line.index(after: colon)...]
-    guard isToken, rest.first == " ", rest.count > 1, rest.last != " " else {
+    let space = UInt8(ascii: " ")
+    let rest = text[text.index(after: colon)...]
+    guard isToken, rest.first == space, rest.count > 1, rest.last != space else {
       throw Malformed(message: "the field line \(line)")
     }
-    return Response.Field(name: name.lowercased(), value: String(rest.dropFirst()))
+    return Response.Field(
+      name: String(name)!.lowercased(), value: String(rest.dropFirst())!)
   }
 
   private static func length(_ response: Response) throws(Malformed) -> Int {

@@ -57,19 +57,18 @@ extension Raft {
   package var confirmedAt: Instant? { leadership?.confirmedAt }
 
   private var brokenLeadership: String? {
-    guard let leadership else { return nil }
-    if configurations.currentIndex > leadership.firstEntry.index,
-      commitIndex < leadership.firstEntry.index
-    {
+    guard role == .leader else { return nil }
+    let firstEntry = leadership!.firstEntry
+    if configurations.currentIndex > firstEntry.index, commitIndex < firstEntry.index {
       return "the members changed before anything of the term was committed"
     }
-    for progress in leadership.progress {
+    for progress in leadership!.progress {
       if progress.nextIndex <= progress.matchIndex { return "nextIndex at or below matchIndex" }
       if progress.nextIndex > lastIndex.next { return "nextIndex beyond the log" }
       if progress.messagesInFlight > parameters.windowMessages { return "window overrun" }
       if !configuration.contains(progress.id) { return "progress of a non-member" }
     }
-    let others = configuration.members.filter { $0.id != id }.count
-    return leadership.progress.count == others ? nil : "a member without progress"
+    let others = configuration.members.count - (configuration.contains(id) ? 1 : 0)
+    return leadership!.progress.count == others ? nil : "a member without progress"
   }
 }
