@@ -86,7 +86,7 @@ extension DaemonTests {
       }
     }
 
-    @Test("a node that moved is found by a leader that it does not know, for others tell the leader")
+    @Test("a node that moved is found by a leader that it does not know: others tell the leader")
     func unknownLeader() throws {
       try Sandbox.run { sandbox in
         let nodes = try sandbox.cluster(of: 3)

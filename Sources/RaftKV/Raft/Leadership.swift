@@ -53,8 +53,8 @@ package struct Leadership: Equatable, Sendable {
   package func progress(of peer: NodeID) -> Progress? { progress.first { $0.id == peer } }
 }
 
-/// Single facts, without a copy of anyone's progress, or of the leadership: each turn asks for them,
-/// for every voter.
+/// Single facts, without a copy of anyone's progress, or of the leadership: each turn asks for
+/// them, for every voter.
 extension [Progress] {
   func isConnected(to peer: NodeID) -> Bool {
     index(of: peer).map { self[$0].isConnected } ?? false

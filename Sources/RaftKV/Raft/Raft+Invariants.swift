@@ -51,7 +51,9 @@ extension Raft {
   }
 
   /// What a leader believes to be in the log of `peer`, zero for a non-member; nil for other roles.
-  package func matchIndex(of peer: NodeID) -> LogIndex? { leadership?.progress.matchIndex(of: peer) }
+  package func matchIndex(of peer: NodeID) -> LogIndex? {
+    leadership?.progress.matchIndex(of: peer)
+  }
 
   /// When the newest round began that a quorum has answered; nil for other roles.
   package var confirmedAt: Instant? { leadership?.confirmedAt }
