@@ -1,14 +1,13 @@
 #ifndef RAFTKV_CLIBUV_SHIM_H
 #define RAFTKV_CLIBUV_SHIM_H
 
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
+// No feature macros (_GNU_SOURCE) here: they change libc's types, and a debug build, which compares the
+// types of this module with those of Swift's Glibc, then fails.
 #include <errno.h>
-#include <fcntl.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/types.h>
 #include <uv.h>
 
 // CRC32C (Castagnoli, reflected) over raw bytes, without the initial and final inversion. The
@@ -50,7 +49,10 @@ static inline uint32_t raftkv_crc32c_hardware(
 static inline int raftkv_crc32c_available(void) { return 0; }
 #endif
 
-// fallocate(2) on libuv's thread pool, for which libuv has no request of its own.
+// fallocate(2) on libuv's thread pool, for which libuv has no request of its own. Declared here, as
+// <fcntl.h> does so only under _GNU_SOURCE.
+extern int fallocate(int descriptor, int mode, off_t offset, off_t size);
+
 typedef struct {
   uv_work_t work;
   int descriptor;
