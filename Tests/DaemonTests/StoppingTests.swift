@@ -29,6 +29,31 @@ extension DaemonTests {
       }
     }
 
+    /// Of two voters the successor always needs the other's vote; of more, where it has not found
+    /// the rest yet. Who stops has three seconds for it; a machine that stood still for so long has
+    /// two more attempts.
+    @Test("a leader that is told to stop still votes for its successor")
+    func vote() throws {
+      try Sandbox.run { sandbox in
+        let nodes = try sandbox.cluster(of: 2)
+        var isElected = false
+        for _ in 1...3 where !isElected {
+          let leader = try sandbox.leader(of: nodes)
+          let other = nodes.first { $0 !== leader }!
+          let before = other.log
+          try #require(try leader.stop() == 0)
+          let election = {
+            try eventually("\(other.name) leads") {
+              other.log.dropFirst(before.count).contains("leads in term")
+            }
+          }
+          isElected = (try? election()) != nil
+          try leader.start()
+        }
+        try #require(isElected)
+      }
+    }
+
     @Test("a second signal ends a stop that waits")
     func second() throws {
       try Sandbox.run { sandbox in

@@ -14,7 +14,15 @@ extension Replica {
   @discardableResult
   package func handOver() -> Bool {
     guard raft.role == .leader else { return false }
-    return raft.transferLeadership(at: now, into: &effects)
+    let isOnItsWay = raft.transferLeadership(at: now, into: &effects)
+    if isOnItsWay { hasHandedOver = true }
+    return isOnItsWay
+  }
+
+  /// The leadership that was given away has no new holder yet, as far as we know. The successor
+  /// may need our vote: of two voters it always does, of more where it has not found the rest yet.
+  package var awaitsSuccessor: Bool {
+    hasHandedOver && raft.role != .leader && raft.leader == .none
   }
 
   package var hasPendingRequests: Bool {

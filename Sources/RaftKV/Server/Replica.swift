@@ -48,6 +48,8 @@ package final class Replica<D: Disk, T: Transport, Replies: ReplySink> {
   /// Another cluster's nodes take us for their member: this one was bootstrapped by mistake.
   var isInOtherCluster = false
   package internal(set) var isStopping = false
+  /// While stopping: a successor was asked to take over.
+  var hasHandedOver = false
 
   package internal(set) var metrics = ReplicaMetrics()
   /// For `/readyz`.

@@ -287,8 +287,8 @@ package final class Server {
     replica.beginStop()
   }
 
-  /// Leadership goes; what was taken is answered; then the doors close, behind the last client or
-  /// when idle ones have had their time.
+  /// Leadership goes, and has arrived; what was taken is answered; then the doors close, behind the
+  /// last client or when idle ones have had their time.
   private func stepStop() {
     guard let stopDeadline else { return }
     let now = replica.now
@@ -301,7 +301,7 @@ package final class Server {
         if !isUnderWay { loop.requestAnotherTurn() }
         return
       }
-      if replica.hasPendingRequests { return }
+      if replica.awaitsSuccessor || replica.hasPendingRequests { return }
       if http.count > 0, elapsed < Self.drainTime { return }
     }
     if http.isListening {
