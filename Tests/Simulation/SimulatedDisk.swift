@@ -310,12 +310,7 @@ package final class SimulatedDisk: Disk {
       }
       throw error
     }
-    if let quota {
-      let missing = handle.file.newPages(at: offset, count: total) * SimulatedFile.pageSize
-      guard missing == 0 || usedBytes + missing <= quota else {
-        throw DiskError(operation: "write \(handle.name)", code: DiskError.noSpace)
-      }
-    }
+    try checkSpace(of: "write", handle, at: offset, count: total)
     var left = total
     if shortWrites > 0, total > 1, Int.random(in: 0..<256, using: &random) < shortWrites {
       left = Int.random(in: 1..<total, using: &random)
@@ -373,13 +368,19 @@ package final class SimulatedDisk: Disk {
     let handle = try handle(id)
     try check(.allocate, handle.name)
     guard canAllocate else { throw DiskError(operation: "allocate \(handle.name)", code: 95) }
-    if let quota {
-      let missing = handle.file.newPages(at: 0, count: size) * SimulatedFile.pageSize
-      guard usedBytes + missing <= quota else {
-        throw DiskError(operation: "allocate \(handle.name)", code: DiskError.noSpace)
-      }
-    }
+    try checkSpace(of: "allocate", handle, at: 0, count: size)
     handle.file.allocate(size)
+  }
+
+  /// What is written already has its place, on a full disk as well.
+  private func checkSpace(
+    of operation: String, _ handle: Handle, at offset: Int, count: Int
+  ) throws(DiskError) {
+    guard let quota else { return }
+    let missing = handle.file.newPages(at: offset, count: count) * SimulatedFile.pageSize
+    guard missing == 0 || usedBytes + missing <= quota else {
+      throw DiskError(operation: "\(operation) \(handle.name)", code: DiskError.noSpace)
+    }
   }
 
   private func doRename(_ source: String, to target: String) throws(DiskError) {

@@ -49,13 +49,14 @@ package struct Leadership: Equatable, Sendable {
     package var isTimeoutNowSent = false
   }
 
-  package func index(of peer: NodeID) -> Int? { progress.firstIndex { $0.id == peer } }
+  package func index(of peer: NodeID) -> Int? { progress.index(of: peer) }
   package func progress(of peer: NodeID) -> Progress? { progress.first { $0.id == peer } }
 }
 
 /// Single facts, without a copy of anyone's progress, or of the leadership: each turn asks for
 /// them, for every voter.
 extension [Progress] {
+  func index(of peer: NodeID) -> Int? { firstIndex { $0.id == peer } }
   func isConnected(to peer: NodeID) -> Bool {
     index(of: peer).map { self[$0].isConnected } ?? false
   }
@@ -63,5 +64,4 @@ extension [Progress] {
   func matchIndex(of peer: NodeID) -> LogIndex {
     index(of: peer).map { self[$0].matchIndex } ?? .zero
   }
-  private func index(of peer: NodeID) -> Int? { firstIndex { $0.id == peer } }
 }
