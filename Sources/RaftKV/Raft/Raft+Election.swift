@@ -165,9 +165,27 @@ extension Raft {
     precondition(!isHardStateDurable, "a new term is not durable yet")
   }
 
+  /// A voter that we can talk to from now on, while we campaign: what it was asked before is lost,
+  /// or its answer. Requests are made again (§5.1), and the same candidate may ask again (A3); else
+  /// the cluster would wait for another election timeout.
+  mutating func askAgain(_ voter: NodeID) {
+    // Until the term is durable all requests are still here.
+    guard role == .preCandidate || role == .candidate, mayCampaign, isHardStateDurable,
+      configuration.isVoter(voter), !votes.contains(where: { $0.voter == voter })
+    else { return }
+    CoverageMark.hit(.voteAskedAgain)
+    let isAsking = role == .preCandidate
+    send(
+      .voteRequest(voteRequest(isAsking ? .preVote : .vote)), to: voter,
+      term: isAsking ? currentTerm.next : currentTerm)
+  }
+
+  private func voteRequest(_ phase: VoteRequest.Phase) -> VoteRequest {
+    VoteRequest(phase: phase, lastEntry: outline.lastEntry, isTransfer: isTransferCampaign)
+  }
+
   private mutating func requestVotes(_ phase: VoteRequest.Phase, term: Term) {
-    let request = VoteRequest(
-      phase: phase, lastEntry: outline.lastEntry, isTransfer: isTransferCampaign)
+    let request = voteRequest(phase)
     for voter in configuration.voters where voter != id {
       send(.voteRequest(request), to: voter, term: term)
     }

@@ -301,6 +301,7 @@ extension Raft {
     if !connected.contains(peer) { connected.append(peer) }
     // What we acknowledged on an older one it may not have heard.
     if peer == leader { acknowledgedIndex = .zero }
+    guard role == .leader else { return askAgain(peer) }
     // A learner that was given up while it was away asks for no votes,
     // and would not hear of it else.
     guard let index = leadership?.index(of: peer) else { return tellRemoved(peer) }

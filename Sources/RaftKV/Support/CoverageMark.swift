@@ -9,7 +9,8 @@ package enum CoverageMark: Int, CaseIterable, Sendable {
   case stalledAsFollower, leaderFoundDead, campaignForTransfer, campaignStopped, electionLost
   case preVoteLost, voteRefusedLeaderHeard, voteRefusedAfterRestart, preVoteOfOldTerm
   case voteGivenAlready, voteRepeated, preCandidateVotes, longerLogIsOlder, voteOfOldTerm
-  case voteTooLate, voteTwice, quorumLost, oldLeaderAnswered, strangerHeard, timeoutNowIgnored
+  case voteTooLate, voteTwice, voteAskedAgain, quorumLost, oldLeaderAnswered, strangerHeard
+  case timeoutNowIgnored
   // Durability
   case messagesWaitForTerm, hardStateOvertaken, writeTruncatedInFlight, configurationTakenBack
   // Replication: the leader
