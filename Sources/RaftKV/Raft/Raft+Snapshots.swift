@@ -200,6 +200,8 @@ extension Raft {
     effects.logEdits.append(.reset(to: info.lastEntry))
     hasUnwrittenEdits = true
     didChangeConfiguration(into: &effects)
+    // We may have campaigned, as a voter that is none any more (D15).
+    stopCampaigning(at: now, into: &effects)
     return true
   }
 }
