@@ -73,6 +73,9 @@ package final class ClientPort: ReplySink {
     http?.replica = replica
   }
 
+  /// The process is gone.
+  func end() { http?.hangUpAll() }
+
   func handle(_ request: Request) {
     if let http { return http.send(request) }
     let token = RequestToken(

@@ -146,6 +146,9 @@ final class HTTPPort: RequestHandler {
     links.removeAll { $0 === link }
   }
 
+  /// The process is gone, and its sockets with it. Connections hold their handler, which is us.
+  func hangUpAll() { links.removeAll() }
+
   private func schedule(at time: UInt64, _ body: @escaping (HTTPPort) -> Void) {
     world.queue.schedule(
       .completion(host: host, epoch: epoch) { [unowned self] in body(self) }, at: time)

@@ -86,6 +86,9 @@ package final class SimulatedDisk: Disk {
     hasCrashed = false
   }
 
+  /// Nobody waits for what is under way. Completions hold whoever waits for them, and so the disk.
+  func abandon() { pending.removeAll() }
+
   /// A name that was not synced may be there all the same, and then stays.
   private func losePower() {
     let known = directory.durable

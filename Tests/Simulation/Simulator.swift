@@ -54,6 +54,7 @@ package struct Simulator {
       recovery.run()
     }
     world.marks.collect()
+    defer { world.end() }
     return Outcome(
       seed: world.seed, trace: world.trace.hash, events: world.eventCount, virtualTime: world.now,
       failure: world.failure, marks: world.marks,

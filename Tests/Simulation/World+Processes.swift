@@ -150,6 +150,7 @@ extension World {
     host.pauses = 0
     process.replica.transport = nil
     process.replica.replies = nil
+    process.port.end()
     if losingPower {
       host.isPoweredOff = true
       host.silentSince = now
@@ -167,6 +168,14 @@ extension World {
       }
     }
     loseClients(of: host.index, isSilent: losingPower)
+  }
+
+  /// Nothing more is done. What would hold each other for ever is taken apart.
+  func end() {
+    for host in hosts {
+      host.process?.port.end()
+      host.disk.abandon()
+    }
   }
 
   private func crashDisk(_ host: Host, losingPower: Bool) {

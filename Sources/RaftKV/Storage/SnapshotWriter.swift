@@ -10,7 +10,8 @@ package final class SnapshotWriter<D: Disk> {
     case over
   }
 
-  private let store: SnapshotStore<D>
+  /// It holds us while we write.
+  private unowned let store: SnapshotStore<D>
   package let lastEntry: EntryID
   private let limit: Int
   private let name: String
