@@ -42,8 +42,12 @@ struct Recovery {
       host.disk.accessesUntilCrash = nil
       host.disk.recover()
       while host.isPaused { world.resume(host) }
-      // Whoever was about to stop has no longer to be waited for.
-      if host.process?.replica.isStopping == true { world.kill(host, losingPower: false) }
+      // Whoever was about to stop, or dies at the end of its turn, need not be waited for.
+      if host.disk.hasCrashed {
+        world.kill(host, losingPower: host.crashPlan.losingPower)
+      } else if host.process?.replica.isStopping == true {
+        world.kill(host, losingPower: false)
+      }
       for other in world.hosts where other.index > host.index {
         world.mendAll(host.index, other.index)
       }

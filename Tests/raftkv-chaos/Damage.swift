@@ -43,9 +43,10 @@ struct Damage: CustomStringConvertible {
       file: name, offsets: [random.below(Int(status.st_size))], isVital: false)
   }
 
-  /// A byte of a sector in the first half of what is written: behind it stand later batches, which
-  /// prove that it was acknowledged. Of a segment that the snapshot made needless it may not be
-  /// missed.
+  /// A byte of a sector in the first half of what is written, behind the segment's first batch:
+  /// behind it stand later batches, which prove that it was acknowledged, and before it an earlier
+  /// one, whose successor it is. Of a segment that the snapshot made needless it may not be missed,
+  /// and neither may the first batch of the oldest one that is left, where the snapshot has it all.
   private static func ofLog(
     _ names: [String], in directory: String, _ random: inout Seeded
   ) -> Damage? {
@@ -57,12 +58,17 @@ struct Damage: CustomStringConvertible {
       let sectors = (0..<bytes.count / 512).filter { sector in
         bytes[(sector * 512)..<(sector * 512 + 16)].contains { $0 != 0 }
       }
-      if sectors.count > 16 { written.append((name, sectors)) }
+      let batches = sectors.filter { bytes[($0 * 512)...].starts(with: Self.batchMagic) }
+      guard batches.count > 1 else { continue }
+      let later = sectors.filter { $0 >= batches[1] }
+      if later.count > 16 { written.append((name, later)) }
     }
     guard let (name, sectors) = written.last else { return nil }
     let sector = sectors[random.below(sectors.count / 2)]
     return Damage(file: name, offsets: [sector * 512 + random.below(16)], isVital: true)
   }
+
+  private static let batchMagic = Array("RKVB".utf8)
 
   private static func flip(_ path: String, _ offset: Int) -> Bool {
     let descriptor = open(path, O_RDWR)

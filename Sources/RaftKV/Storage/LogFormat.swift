@@ -41,8 +41,9 @@
 /// **A batch is valid if and only if** its header checksum holds, segment, number, previous end,
 /// previous checksum and last entry are what the batches before it make them, it lies within the
 /// segment, its records' checksum holds, and its records parse and follow each other. (In the
-/// oldest segment that is left, the first batch has no predecessor to agree with. Only the first
-/// segment ever may have none, or one whose only batch has its second place in the next.)
+/// oldest segment that is left, the first batch has no predecessor to agree with, and may be lost
+/// itself where the snapshot has all its entries. Only the first segment ever may have none, or one
+/// whose only batch has its second place in the next.)
 ///
 /// **What a crash may leave behind.** One batch is in flight at a time. So the batch after the last
 /// valid one, and nothing else, may be there in part: each of its sectors new, old (zero) or
