@@ -11,11 +11,19 @@ enum Sockets {
   /// connection that a child inherited would outlive both its ends.
   static let inheriting = Mutex(())
 
-  /// A port where nobody listens now.
+  /// The newest ports that were given: their nodes may not have bound them yet, or may be down and
+  /// want them again. Half the range: no cluster lives for so long.
+  private static let given = Mutex<Set<UInt16>>([])
+
+  /// A port where nobody listens now, and that no node was given.
   static func freePort() -> UInt16 {
     while true {
       let port = UInt16.random(in: range)
-      if let descriptor = listen(at: port) {
+      let isNew = given.withLock { given in
+        if given.count > range.count / 2 { given.removeAll() }
+        return given.insert(port).inserted
+      }
+      if isNew, let descriptor = listen(at: port) {
         close(descriptor)
         return port
       }

@@ -1,4 +1,5 @@
 import Glibc
+import Synchronization
 
 /// Ports of 127.0.0.1 for the nodes of the tests.
 enum Ports {
@@ -6,11 +7,16 @@ enum Ports {
   /// one while its node is down.
   private static let range: ClosedRange<UInt16> = 20_000...32_000
 
-  /// A port where nobody listens; others may look for one at the same time, so it is a random one.
+  /// Whoever was given one may not have bound it yet, or may be down and want it again.
+  private static let given = Mutex<Set<UInt16>>([])
+
+  /// A port where nobody listens, and that was not given before; other processes may look for one
+  /// at the same time, so it is a random one.
   static func free() throws -> UInt16 {
-    for _ in 0..<1000 {
+    for _ in 0..<10_000 {
       let port = UInt16.random(in: range)
-      if isFree(port) { return port }
+      let isNew = given.withLock { $0.insert(port).inserted }
+      if isNew, isFree(port) { return port }
     }
     throw ClientError.timedOut("a free port")
   }
