@@ -1,8 +1,8 @@
 #ifndef RAFTKV_CLIBUV_SHIM_H
 #define RAFTKV_CLIBUV_SHIM_H
 
-// No feature macros (_GNU_SOURCE) here: they change libc's types, and a debug build, which compares the
-// types of this module with those of Swift's Glibc, then fails.
+// No feature macros (_GNU_SOURCE) here: they change libc's types, and a debug build, which compares
+// the types of this module with those of Swift's Glibc, then fails.
 #include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
