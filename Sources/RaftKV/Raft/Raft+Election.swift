@@ -151,7 +151,7 @@ extension Raft {
     become(.preCandidate, in: currentTerm, at: now, into: &effects)
     leader = .none
     votes.append((id, true))
-    requestVotes(.preVote, term: currentTerm.next)
+    requestVotes()
     countVotes(at: now, into: &effects)
   }
 
@@ -161,7 +161,7 @@ extension Raft {
     deadLeader = .none
     lastLeaderContact = nil
     // Held in the outbox until the vote for ourselves is durable, which then also counts (A1, A5).
-    requestVotes(.vote, term: currentTerm)
+    requestVotes()
     precondition(!isHardStateDurable, "a new term is not durable yet")
   }
 
@@ -174,27 +174,26 @@ extension Raft {
       configuration.isVoter(voter), !votes.contains(where: { $0.voter == voter })
     else { return }
     CoverageMark.hit(.voteAskedAgain)
-    let isAsking = role == .preCandidate
-    send(
-      .voteRequest(voteRequest(isAsking ? .preVote : .vote)), to: voter,
-      term: isAsking ? currentTerm.next : currentTerm)
+    requestVote(of: voter)
   }
 
-  private func voteRequest(_ phase: VoteRequest.Phase) -> VoteRequest {
-    VoteRequest(phase: phase, lastEntry: outline.lastEntry, isTransfer: isTransferCampaign)
-  }
-
-  private mutating func requestVotes(_ phase: VoteRequest.Phase, term: Term) {
-    let request = voteRequest(phase)
-    for voter in configuration.voters where voter != id {
-      send(.voteRequest(request), to: voter, term: term)
-    }
+  private mutating func requestVotes() {
+    for voter in configuration.voters where voter != id { requestVote(of: voter) }
     #if PLANTED_BUGS
     for learner in configuration.members
     where learner.role == .learner && PlantedBug.learnersVote.isActive {
-      send(.voteRequest(request), to: learner.id, term: term)
+      requestVote(of: learner.id)
     }
     #endif
+  }
+
+  /// A pre-candidate asks about the next term, which it has not begun (A9).
+  private mutating func requestVote(of voter: NodeID) {
+    let isAsking = role == .preCandidate
+    let request = VoteRequest(
+      phase: isAsking ? .preVote : .vote, lastEntry: outline.lastEntry,
+      isTransfer: isTransferCampaign)
+    send(.voteRequest(request), to: voter, term: isAsking ? currentTerm.next : currentTerm)
   }
 
   /// Our own vote is durable: now it is a vote (A5).
